@@ -1,0 +1,1 @@
+"""Durable Functions: orchestrators, activities and the client, as an app sees them."""

@@ -1,0 +1,159 @@
+"""What a function may do with orchestration instances from outside of them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+    from func_bindings.durable.status import (
+        DurableOrchestrationStatus,
+        OrchestrationRuntimeStatus,
+        PurgeHistoryResult,
+    )
+    from func_bindings.http import HttpRequest, HttpResponse
+
+
+class DurableClient(ABC):
+    """Starts, asks, signals and ends orchestration instances of one task hub.
+
+    Names are those of Azure's `DurableOrchestrationClient`. When a call has returned, what it did
+    is durable.
+    """
+
+    @abstractmethod
+    async def start_new(
+        self,
+        name: str | Callable[..., Any],
+        instance_id: str | None = None,
+        client_input: object = None,
+        version: str | None = None,
+    ) -> str:
+        """Start an orchestrator, given as the decorated function or its name; give the instance id.
+
+        Raises:
+            FunctionNotFoundError: There is no orchestrator of that name.
+            InstanceAlreadyExistsError: An instance with this id exists and has not ended.
+            SerializationError: The input cannot be written as JSON.
+            ValueError: The id is too long or holds characters that ids must not.
+        """
+
+    @abstractmethod
+    async def get_status(
+        self,
+        instance_id: str,
+        show_history: bool = False,
+        show_history_output: bool = False,
+        show_input: bool = False,
+    ) -> DurableOrchestrationStatus | None:
+        """Give the instance as it was last committed; None where there is none."""
+
+    @abstractmethod
+    async def get_status_all(self) -> list[DurableOrchestrationStatus]:
+        """Give every instance, ordered by id."""
+
+    @abstractmethod
+    async def get_status_by(
+        self,
+        created_time_from: datetime | None = None,
+        created_time_to: datetime | None = None,
+        runtime_status: Sequence[OrchestrationRuntimeStatus] | None = None,
+        instance_id_prefix: str | None = None,
+    ) -> list[DurableOrchestrationStatus]:
+        """Give the instances that match, ordered by id; times are inclusive."""
+
+    @abstractmethod
+    async def raise_event(
+        self, instance_id: str, event_name: str, event_data: object = None
+    ) -> None:
+        """Send an event to an instance; it is kept until the instance waits for it.
+
+        Raises:
+            InstanceNotFoundError: There is no such instance.
+            InstanceCompletedError: The instance has ended.
+        """
+
+    @abstractmethod
+    async def terminate(self, instance_id: str, reason: str | None = None) -> None:
+        """End an instance from outside; the reason becomes its output.
+
+        Raises:
+            InstanceNotFoundError: There is no such instance.
+            InstanceCompletedError: The instance has ended.
+        """
+
+    @abstractmethod
+    async def suspend(self, instance_id: str, reason: str | None = None) -> None:
+        """Hold an instance: messages are kept, nothing runs until `resume`.
+
+        Raises:
+            InstanceNotFoundError: There is no such instance.
+            InstanceCompletedError: The instance has ended.
+        """
+
+    @abstractmethod
+    async def resume(self, instance_id: str, reason: str | None = None) -> None:
+        """Let a suspended instance go on.
+
+        Raises:
+            InstanceNotFoundError: There is no such instance.
+            InstanceCompletedError: The instance has ended.
+        """
+
+    @abstractmethod
+    async def purge_instance_history(self, instance_id: str) -> PurgeHistoryResult:
+        """Delete all that is stored of an instance that has ended; 0 where there is none.
+
+        Raises:
+            InstanceConflictError: The instance has not ended.
+        """
+
+    @abstractmethod
+    async def purge_instance_history_by(
+        self,
+        created_time_from: datetime | None = None,
+        created_time_to: datetime | None = None,
+        runtime_status: Sequence[OrchestrationRuntimeStatus] | None = None,
+    ) -> PurgeHistoryResult:
+        """Delete the instances that match and have ended; those that still run stay."""
+
+    @abstractmethod
+    async def wait_for_completion(
+        self, instance_id: str, timeout_s: float | None = None
+    ) -> DurableOrchestrationStatus:
+        """Wait, without polling, until the instance has ended.
+
+        Raises:
+            InstanceNotFoundError: There is no such instance.
+            TimeoutError: It has not ended in time.
+        """
+
+    @abstractmethod
+    def create_http_management_payload(
+        self, instance_id: str, request: HttpRequest | None = None
+    ) -> dict[str, str]:
+        """Give the nine management URLs of an instance, on the origin of the request if given."""
+
+    @abstractmethod
+    def create_check_status_response(
+        self, request: HttpRequest | None, instance_id: str
+    ) -> HttpResponse:
+        """Answer 202 with `Location`, `Retry-After: 10` and the management URLs as body."""
+
+    @abstractmethod
+    async def wait_for_completion_or_create_check_status_response(
+        self,
+        request: HttpRequest | None,
+        instance_id: str,
+        timeout_in_milliseconds: float = 10_000,
+        retry_interval_in_milliseconds: float = 1_000,
+    ) -> HttpResponse:
+        """Answer with the output once the instance has ended, or 202 when the time is over.
+
+        The wait is woken by the end of the instance; the interval is accepted for compatibility.
+        Completed gives 200 and the output, Failed 500 and the status, Canceled and Terminated 200
+        and the status.
+        """

@@ -1,0 +1,1 @@
+"""Durable Functions: the engine, the stores and the worker that runs one over the other."""

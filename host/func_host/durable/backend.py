@@ -1,0 +1,336 @@
+"""The role of a store: what a task hub promises to the worker and to clients.
+
+The unit of durability is the `Commit`. A call that has returned is durable; a call that raised
+has either had no effect or, where the error is a `BackendUnavailableError`, may or may not have
+had it. Every implementation passes `func_host.testing.conformance`.
+
+How the worker uses it: `next_work_item` hands over new messages of an instance, each message once
+in the life of the backend object. They stay stored until a commit names them in `consumed`.
+After a failure the worker calls `abandon` and gets what is unconsumed again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NewType, Protocol, Self
+
+from func_bindings.errors import FunctionsError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime, timedelta
+    from types import TracebackType
+
+    from func_bindings.durable.status import OrchestrationRuntimeStatus
+    from func_host.durable.history import ExecutionStarted, HistoryEvent, MessageEvent
+
+MessageId = NewType("MessageId", int)
+
+
+class BackendError(FunctionsError):
+    """The store could not do what it was asked."""
+
+
+class BackendUnavailableError(BackendError):
+    """A passing fault: try again; the call may or may not have taken effect."""
+
+
+class StaleCommitError(BackendError):
+    """The instance changed under the commit (purged, replaced, taken over): nothing was written."""
+
+
+class StoreInUseError(BackendError):
+    """Another process owns the store."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackendFeatures:
+    """What an implementation can and cannot do.
+
+    Args:
+        timer_leg_max: Longest timer the store can hold; longer ones are split. None for no limit.
+        whole_episodes: True where every stored episode holds all the steps asked for in it, so
+            that a step missing from history is a change of the code and not work to redo.
+    """
+
+    timer_leg_max: timedelta | None = None
+    whole_episodes: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """Something that arrived at an instance and is stored until a commit consumes it.
+
+    `execution_id` names the run it is meant for; None is whatever run is current.
+    """
+
+    id: MessageId
+    event: MessageEvent
+    execution_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkItem:
+    """An instance that has something to do, with its new messages in order of arrival.
+
+    `messages` is empty for an instance that must be looked at because a previous process left it
+    with activities in flight.
+    """
+
+    instance_id: str
+    messages: tuple[Message, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Fence:
+    """What the writer believes is stored: a commit takes effect only where it is."""
+
+    execution_id: str
+    history_length: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredInstance:
+    """An instance as its worker needs it: the history of the current execution and the fence.
+
+    The history of an instance that has not run yet is empty.
+    """
+
+    instance_id: str
+    fence: Fence
+    runtime_status: OrchestrationRuntimeStatus
+    custom_status: str | None
+    history: Sequence[HistoryEvent]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutgoingMessage:
+    """A message to an instance (maybe the sender itself), visible from `visible_at` (None: now).
+
+    An `ExecutionStarted` to an instance that does not exist creates it as `Pending`; to one that
+    exists it is delivered like any message, and that instance's worker decides. Any other message
+    to an instance that does not exist or has ended is dropped.
+    """
+
+    instance_id: str
+    event: MessageEvent
+    execution_id: str | None = None
+    visible_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusChange:
+    """The status row after a commit.
+
+    `output` and `custom_status` are stored text as it is shown: JSON, or plain text for failures
+    and reasons. `parked` is the reason why the instance does not run, or None.
+    """
+
+    runtime_status: OrchestrationRuntimeStatus
+    last_updated_time: datetime
+    custom_status: str | None = None
+    output: str | None = None
+    parked: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Commit:
+    """One step of one instance, all or nothing.
+
+    Args:
+        instance_id: The instance.
+        fence: What must be stored for the commit to take effect.
+        started: Where this commit begins an execution (first commit, continue-as-new, a start over
+            a finished instance): its start event. The stored history is replaced by `events`, and
+            name, input, version, created time and execution id of the status row by those of the
+            event.
+        events: Appended to the history (or all of it, with `started`).
+        status: The status row afterwards.
+        outbox: Messages to send; timers of the instance itself are `TimerFired` messages with
+            `visible_at`.
+        cancelled_timers: Event ids of own timers whose message is to be deleted.
+        consumed: Messages that are deleted with this commit.
+        open_activities: How many activities are in flight afterwards: with more than none, the
+            instance is handed out again when a store is opened.
+    """
+
+    instance_id: str
+    fence: Fence
+    events: tuple[HistoryEvent, ...]
+    status: StatusChange
+    started: ExecutionStarted | None = None
+    outbox: tuple[OutgoingMessage, ...] = ()
+    cancelled_timers: tuple[int, ...] = ()
+    consumed: tuple[MessageId, ...] = ()
+    open_activities: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstanceRecord:
+    """The status row of an instance; `input`, `output`, `custom_status` are stored text."""
+
+    instance_id: str
+    execution_id: str
+    name: str
+    version: str
+    created_time: datetime
+    last_updated_time: datetime
+    runtime_status: OrchestrationRuntimeStatus
+    input: str | None = None
+    output: str | None = None
+    custom_status: str | None = None
+    parked: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstanceQuery:
+    """A filter over instances; every part that is given must match, times are inclusive.
+
+    `runtime_status` of None is every status; an empty tuple matches nothing.
+    """
+
+    created_time_from: datetime | None = None
+    created_time_to: datetime | None = None
+    runtime_status: tuple[OrchestrationRuntimeStatus, ...] | None = None
+    instance_id_prefix: str | None = None
+    page_size: int = 100
+    continuation_token: str | None = None
+    fetch_input: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class InstancePage:
+    """Some instances by id, and the token of the next page; None on the last."""
+
+    instances: tuple[InstanceRecord, ...]
+    continuation_token: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HubSummary:
+    """How many instances there are by status."""
+
+    instances: Mapping[OrchestrationRuntimeStatus, int] = field(default_factory=dict)
+
+    @property
+    def unfinished(self) -> int:
+        """How many have not ended."""
+        return sum(n for status, n in self.instances.items() if not status.is_terminal)
+
+
+class Backend(Protocol):
+    """A task hub."""
+
+    @property
+    def features(self) -> BackendFeatures:
+        """What this store can do; fixed for its life."""
+        ...
+
+    async def __aenter__(self) -> Self:
+        """Open the store and take what must be owned.
+
+        Raises:
+            StoreInUseError: Another process owns it.
+            BackendError: It cannot be opened; the message says why and what to do.
+        """
+        ...
+
+    async def __aexit__(
+        self,
+        error_type: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Finish commits in progress and release what is owned; safe to call twice."""
+        ...
+
+    async def create_instance(
+        self, start: ExecutionStarted, *, replace_unfinished: bool = False
+    ) -> None:
+        """Store a new instance as `Pending` and its start message.
+
+        The message becomes visible at `start.scheduled_start_time`, or now. An instance of this id
+        that has ended is replaced: its history, messages and result are gone; the worker gets only
+        the new start. With `replace_unfinished` one that still runs is replaced too.
+
+        Raises:
+            InstanceAlreadyExistsError: An instance with this id exists and has not ended.
+        """
+        ...
+
+    async def send_message(self, instance_id: str, event: MessageEvent) -> None:
+        """Store a message to an instance that exists and has not ended.
+
+        Raises:
+            InstanceNotFoundError: There is no such instance.
+            InstanceCompletedError: The instance has ended.
+        """
+        ...
+
+    async def next_work_item(self) -> WorkItem:
+        """Wait for an instance that has something to do, in order of waiting.
+
+        Messages of one instance come in order of arrival (of `visible_at` for delayed ones), and
+        never before they are visible. After opening, every unfinished instance that has messages or
+        open activities comes once.
+        """
+        ...
+
+    async def load(self, instance_id: str) -> StoredInstance | None:
+        """Give the instance with its whole history, or None where there is none."""
+        ...
+
+    async def commit(self, commit: Commit) -> None:
+        """Write one step, all or nothing; when this returns it is durable.
+
+        Raises:
+            StaleCommitError: What is stored is not what the fence says: nothing was written.
+            BackendUnavailableError: A passing fault.
+        """
+        ...
+
+    async def abandon(self, instance_id: str) -> None:
+        """Forget what was delivered to this instance: what is unconsumed is handed out again."""
+        ...
+
+    async def get_instance(
+        self, instance_id: str, *, fetch_input: bool = True
+    ) -> InstanceRecord | None:
+        """Give the status row as last committed; its cost does not grow with the history."""
+        ...
+
+    async def get_history(self, instance_id: str) -> Sequence[HistoryEvent]:
+        """Give the committed history of the current execution; empty where there is none."""
+        ...
+
+    async def query_instances(self, query: InstanceQuery) -> InstancePage:
+        """Give one page of the instances that match, ordered by id (ordinal).
+
+        Raises:
+            ValueError: The continuation token is not one of this store's.
+        """
+        ...
+
+    async def purge_instance(self, instance_id: str) -> bool:
+        """Delete all that is stored of an instance that has ended; False where there is none.
+
+        Raises:
+            InstanceConflictError: The instance has not ended.
+        """
+        ...
+
+    async def purge_instances(self, query: InstanceQuery) -> int:
+        """Delete the instances that match and have ended, whatever the page size; give how many."""
+        ...
+
+    async def wait_for_completion(self, instance_id: str) -> InstanceRecord:
+        """Wait until the instance has ended, woken by the commit that ends it.
+
+        Raises:
+            InstanceNotFoundError: There is no such instance.
+        """
+        ...
+
+    async def summary(self) -> HubSummary:
+        """Count the instances by status."""
+        ...
