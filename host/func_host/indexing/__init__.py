@@ -1,0 +1,1 @@
+"""Folders of user code in, a `FunctionIndex` out."""

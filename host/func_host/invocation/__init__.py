@@ -1,0 +1,1 @@
+"""Calling one function: values in, sync or async, values out."""
