@@ -1,0 +1,1 @@
+"""The stores, each an implementation of `func_host.durable.backend.Backend`."""
