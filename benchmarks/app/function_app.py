@@ -1,0 +1,113 @@
+"""The app that is measured: one orchestration of each shape, activities that do next to nothing.
+
+Each orchestrator takes `is_async` in its input: activities run in the host's threads, or on its
+event loop.
+"""
+
+import time
+from dataclasses import dataclass
+from datetime import timedelta
+
+from func_bindings import OrchestrationContext, activity_trigger, orchestration_trigger
+
+MEASURED_STEPS = 200
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much to do, and with which kind of activities."""
+
+    count: int = 5
+    is_async: bool = False
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step that is done, and when, by a clock that only this process knows."""
+
+    number: int
+    at_ns: int
+
+
+@activity_trigger
+def bench_hello(name: str) -> str:
+    """Greet, in a thread."""
+    return f"Hello {name}!"
+
+
+@activity_trigger
+async def bench_hello_async(name: str) -> str:
+    """Greet, on the loop."""
+    return f"Hello {name}!"
+
+
+@activity_trigger
+def bench_square(number: int) -> int:
+    """Square, in a thread."""
+    return number * number
+
+
+@activity_trigger
+async def bench_square_async(number: int) -> int:
+    """Square, on the loop."""
+    return number * number
+
+
+@activity_trigger
+def bench_step(number: int) -> Step:
+    """Count one up, in a thread."""
+    return Step(number + 1, time.perf_counter_ns())
+
+
+@activity_trigger
+async def bench_step_async(number: int) -> Step:
+    """Count one up, on the loop."""
+    return Step(number + 1, time.perf_counter_ns())
+
+
+@orchestration_trigger
+async def bench_chain(context: OrchestrationContext) -> list[str]:
+    """Greet so many, one after the other."""
+    size = context.get_input(Size)
+    hello = bench_hello_async if size.is_async else bench_hello
+    return [await context.call_activity(hello, f"{number}") for number in range(size.count)]
+
+
+@orchestration_trigger
+async def bench_fan_out(context: OrchestrationContext) -> int:
+    """Square so many numbers side by side; give their sum."""
+    size = context.get_input(Size)
+    square = bench_square_async if size.is_async else bench_square
+    tasks = [context.call_activity(square, number) for number in range(size.count)]
+    return sum(await context.task_all(tasks))
+
+
+@orchestration_trigger
+async def bench_sequence(context: OrchestrationContext) -> dict[str, float]:
+    """Do one step after the other; give the cost of the first and of the last 200 of them."""
+    size = context.get_input(Size)
+    step = bench_step_async if size.is_async else bench_step
+    marks = {1, MEASURED_STEPS + 1, size.count - MEASURED_STEPS, size.count}
+    moments: dict[int, int] = {}
+    number = 0
+    while number < size.count:
+        done = await context.call_activity(step, number)
+        number = done.number
+        if number in marks:
+            moments[number] = done.at_ns
+    first = moments[MEASURED_STEPS + 1] - moments[1]
+    last = moments[size.count] - moments[size.count - MEASURED_STEPS]
+    return {"steps": number, "first_ms": first / 1e6, "last_ms": last / 1e6}
+
+
+@orchestration_trigger
+async def bench_event(context: OrchestrationContext) -> int:
+    """Wait for a number; give it."""
+    return await context.wait_for_external_event("Go", int)
+
+
+@orchestration_trigger
+async def bench_timer(context: OrchestrationContext) -> str:
+    """Wait for a second."""
+    await context.create_timer(timedelta(seconds=1))
+    return "fired"

@@ -1,0 +1,253 @@
+"""What is measured: each workload starts orchestrations over HTTP and waits for their answers.
+
+An answer comes on the request that started the instance (`timeout=`), so nothing polls a status.
+Every answer is compared with the right one: a fast wrong answer is an error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.http_client import HttpConnection
+from benchmarks.report import Measurement
+from func_host.clock import SystemClock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from benchmarks.host_process import Host
+
+_BASE = "/runtime/webhooks/durabletask"
+_WAIT = "timeout=600&pollingInterval=1"
+_OK = 200
+_ACCEPTED = 202
+_POLL_S = 0.02
+
+
+class WrongAnswerError(RuntimeError):
+    """The host answered something else than the workload must give."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workload:
+    """Many instances of one orchestrator, so many of them at a time.
+
+    Args:
+        orchestrator: Name of the function in the app.
+        unit: What throughput counts.
+        count: Size of one instance (`Size.count` of the app).
+        instances: How many instances.
+        in_flight: How many of them at a time, each on a connection of its own.
+        units_each: How many units one instance does.
+        expected: Checks the output of an instance.
+    """
+
+    orchestrator: str
+    unit: str
+    expected: Callable[[Any], bool]
+    count: int = 1
+    instances: int = 1
+    in_flight: int = 1
+    units_each: int = 1
+    warm_up: int = 0
+
+    def parameters(self) -> dict[str, int | str]:
+        """Give what somebody must know to run the same again."""
+        return {
+            "orchestrator": self.orchestrator,
+            "count": self.count,
+            "instances": self.instances,
+            "in_flight": self.in_flight,
+            "warm_up": self.warm_up,
+        }
+
+    async def run(self, host: Host, *, is_async: bool) -> Measurement:
+        """Run all instances and check every output."""
+        body = json.dumps({"count": self.count, "is_async": is_async}).encode()
+        path = f"{_BASE}/orchestrators/{self.orchestrator}?{_WAIT}"
+        await self._drive(host, path, body, instances=self.warm_up, in_flight=1)
+        began = time.perf_counter()
+        done = await self._drive(
+            host, path, body, instances=self.instances, in_flight=self.in_flight
+        )
+        return Measurement(
+            elapsed_s=time.perf_counter() - began,
+            operations=self.instances * self.units_each,
+            unit=self.unit,
+            latencies_s=[latency for latency, _ in done],
+            details=_details(done[-1][1]),
+        )
+
+    async def _drive(
+        self, host: Host, path: str, body: bytes, *, instances: int, in_flight: int
+    ) -> list[tuple[float, Any]]:
+        turns = iter(range(instances))
+        done: list[tuple[float, Any]] = []
+
+        async def one_after_the_other() -> None:
+            async with HttpConnection(host.address, host.port) as connection:
+                for _ in turns:
+                    began = time.perf_counter()
+                    answer = await connection.request("POST", path, body)
+                    latency = time.perf_counter() - began
+                    if answer.status != _OK or not self.expected(answer.json()):
+                        raise _wrong_answer(self.orchestrator, answer.status, answer.body)
+                    done.append((latency, answer.json()))
+
+        await _side_by_side(one_after_the_other, in_flight)
+        return done
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventsWorkload:
+    """Instances that wait for an event: from raising it to the answer of the instance."""
+
+    instances: int
+    in_flight: int
+
+    def parameters(self) -> dict[str, int | str]:
+        """Give what somebody must know to run the same again."""
+        return {
+            "orchestrator": "bench_event",
+            "instances": self.instances,
+            "in_flight": self.in_flight,
+        }
+
+    async def run(self, host: Host, *, is_async: bool) -> Measurement:
+        """Start all, wait until all wait, then raise an event to each, so many at a time."""
+        del is_async  # no activity runs
+        prefix = f"event-{time.time_ns()}-"
+        turns = iter(range(self.instances))
+        all_wait = asyncio.Event()
+        ended_at: dict[int, float] = {}
+        ended = [asyncio.Event() for _ in range(self.instances)]
+        raised_at: dict[int, float] = {}
+
+        async def answer_of(number: int) -> None:
+            async with HttpConnection(host.address, host.port) as connection:
+                path = f"{_BASE}/orchestrators/bench_event/{prefix}{number}?{_WAIT}"
+                answer = await connection.request("POST", path)
+            ended_at[number] = time.perf_counter()
+            ended[number].set()
+            if answer.status != _OK or answer.json() != number:
+                raise _wrong_answer("bench_event", answer.status, answer.body)
+
+        async def raise_events() -> None:
+            await all_wait.wait()
+            async with HttpConnection(host.address, host.port) as connection:
+                for number in turns:
+                    raised_at[number] = time.perf_counter()
+                    path = f"{_BASE}/instances/{prefix}{number}/raiseEvent/Go"
+                    answer = await connection.request("POST", path, str(number).encode())
+                    if answer.status != _ACCEPTED:
+                        raise _wrong_answer("raiseEvent", answer.status, answer.body)
+                    await ended[number].wait()
+
+        async with asyncio.TaskGroup() as tasks:
+            for number in range(self.instances):
+                tasks.create_task(answer_of(number))
+            for _ in range(self.in_flight):
+                tasks.create_task(raise_events())
+            await _wait_until_running(host, prefix, self.instances)
+            began = time.perf_counter()
+            all_wait.set()
+        return Measurement(
+            elapsed_s=time.perf_counter() - began,
+            operations=self.instances,
+            unit="events",
+            latencies_s=[ended_at[number] - raised_at[number] for number in ended_at],
+        )
+
+
+async def _wait_until_running(host: Host, prefix: str, instances: int) -> None:
+    clock = SystemClock()
+    path = f"{_BASE}/instances?runtimeStatus=Running&instanceIdPrefix={prefix}&top={instances}"
+    async with HttpConnection(host.address, host.port) as connection, asyncio.timeout(60):
+        while True:
+            answer = await connection.request("GET", path)
+            if answer.status == _OK and len(answer.json()) == instances:
+                return
+            await clock.sleep(_POLL_S)
+
+
+async def _side_by_side(work: Callable[[], Any], times: int) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        for _ in range(times):
+            tasks.create_task(work())
+
+
+def _details(output: Any) -> Mapping[str, float]:
+    """Give the figures that a workload measured inside of the host."""
+    if not isinstance(output, dict):
+        return {}
+    return {
+        "first_200_steps_ms": output["first_ms"],
+        "last_200_steps_ms": output["last_ms"],
+        "last_to_first": output["last_ms"] / output["first_ms"],
+    }
+
+
+def _wrong_answer(what: str, status: int, body: bytes) -> WrongAnswerError:
+    shown = body[:500].decode(errors="replace")
+    return WrongAnswerError(f"{what} answered {status}: {shown}")
+
+
+def _chain(in_flight: int) -> Workload:
+    hello = [f"Hello {number}!" for number in range(5)]
+    return Workload(
+        orchestrator="bench_chain",
+        unit="chains",
+        expected=lambda output: output == hello,
+        count=5,
+        instances=200,
+        in_flight=in_flight,
+        warm_up=5,
+    )
+
+
+def _fan_out(count: int) -> Workload:
+    total = sum(number * number for number in range(count))
+    return Workload(
+        orchestrator="bench_fan_out",
+        unit="activities",
+        expected=lambda output: output == total,
+        count=count,
+        units_each=count,
+    )
+
+
+def _sequence(count: int) -> Workload:
+    return Workload(
+        orchestrator="bench_sequence",
+        unit="steps",
+        expected=lambda output: output["steps"] == count,
+        count=count,
+        units_each=count,
+    )
+
+
+def _timers(instances: int) -> Workload:
+    return Workload(
+        orchestrator="bench_timer",
+        unit="timers",
+        expected=lambda output: output == "fired",
+        instances=instances,
+        in_flight=instances,
+    )
+
+
+def named_workloads() -> Iterator[tuple[str, Workload | EventsWorkload]]:
+    """Give every workload by name."""
+    yield "chain-1", _chain(1)
+    yield "chain-20", _chain(20)
+    yield "chain-100", _chain(100)
+    yield "fan-out-1000", _fan_out(1_000)
+    yield "fan-out-5000", _fan_out(5_000)
+    yield "sequence-2000", _sequence(2_000)
+    yield "sequence-10000", _sequence(10_000)
+    yield "events-200", EventsWorkload(instances=200, in_flight=20)
+    yield "timers-1000", _timers(1_000)
