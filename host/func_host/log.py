@@ -1,8 +1,8 @@
 """The names of log fields, and the two forms a log record is written in: for people and as JSON.
 
 A message is constant and its facts are fields: `logger.info("ended", extra={FUNCTION_NAME: name})`.
-What belongs to an invocation is bound once with `bind_log_fields` and goes with every record written
-inside, the user's own included. Secrets are struck out of everything that is written.
+What belongs to an invocation is bound once with `bind_log_fields` and goes with every record
+written inside, the user's own included. Secrets are struck out of everything that is written.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, TextIO
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Generator, Mapping
 
 INVOCATION_ID: Final = "invocation_id"
 FUNCTION_NAME: Final = "function_name"
@@ -59,7 +59,7 @@ _bound_fields: ContextVar[Mapping[str, object]] = ContextVar("log_fields", defau
 
 
 @contextmanager
-def bind_log_fields(**fields: object) -> Iterator[None]:
+def bind_log_fields(**fields: object) -> Generator[None]:
     """Add the fields to every record that is written inside, in this task and its threads."""
     token = _bound_fields.set({**_bound_fields.get(), **fields})
     try:

@@ -1,0 +1,151 @@
+"""`extensions.durableTask`: the task hub, its limits and its store."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import Enum
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from func_host.config.app_settings import AppSettings
+    from func_host.config.section import Section
+
+DEFAULT_HUB_NAME: Final = "TestHubName"
+
+_HUB_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9]{2,49}")
+_HUB_NAME_LENGTH_MAX: Final = 45
+_HUB_NAME_LENGTH_MIN: Final = 3
+
+
+class StorageType(Enum):
+    """`storageProvider.type`."""
+
+    SQLITE = "sqlite"
+    AZURE_STORAGE = "azureStorage"
+    MEMORY = "memory"
+
+
+class OverridableStates(Enum):
+    """`overridableExistingInstanceStates`: which instances a start under the same id replaces."""
+
+    NON_RUNNING_STATES = "NonRunningStates"
+    ANY_STATE = "AnyState"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StorageProvider:
+    """`storageProvider`.
+
+    Args:
+        type: The kind of store; None to choose by what is configured.
+        path: File of the SQLite store, below the folder of host.json; None for the default.
+        connection_name: App setting that holds the storage connection.
+    """
+
+    type: StorageType | None = None
+    path: str | None = None
+    connection_name: str = "AzureWebJobsStorage"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DurableTaskSettings:
+    """`extensions.durableTask`.
+
+    Args:
+        hub_name: Name of the task hub.
+        max_concurrent_activity_functions: How many activities run at a time.
+        max_concurrent_orchestrator_functions: How many orchestrations take a step at a time.
+        overridable_existing_instance_states: Which instances a start under the same id replaces.
+        async_request_sleep_time: `Retry-After` of status answers that wait for completion.
+        storage_provider: Where the hub is stored.
+    """
+
+    hub_name: str = DEFAULT_HUB_NAME
+    max_concurrent_activity_functions: int = field(
+        default_factory=lambda: 10 * (os.cpu_count() or 1)
+    )
+    max_concurrent_orchestrator_functions: int = 100
+    overridable_existing_instance_states: OverridableStates = OverridableStates.NON_RUNNING_STATES
+    async_request_sleep_time: timedelta = timedelta(seconds=30)
+    storage_provider: StorageProvider = field(default_factory=StorageProvider)
+
+
+def read_durable_task(section: Section, settings: AppSettings) -> DurableTaskSettings:
+    """Read the section.
+
+    Raises:
+        ConfigError: A value cannot be used.
+    """
+    defaults = DurableTaskSettings()
+    http_settings = section.section("httpSettings")
+    sleep_ms = http_settings.integer(
+        "defaultAsyncRequestSleepTimeMilliseconds",
+        defaults.async_request_sleep_time // timedelta(milliseconds=1),
+        at_least=0,
+    )
+    states = section.choice("overridableExistingInstanceStates", OverridableStates)
+    return DurableTaskSettings(
+        hub_name=_read_hub_name(section, settings),
+        max_concurrent_activity_functions=section.integer(
+            "maxConcurrentActivityFunctions",
+            defaults.max_concurrent_activity_functions,
+            at_least=1,
+        ),
+        max_concurrent_orchestrator_functions=section.integer(
+            "maxConcurrentOrchestratorFunctions",
+            defaults.max_concurrent_orchestrator_functions,
+            at_least=1,
+        ),
+        overridable_existing_instance_states=(
+            states or defaults.overridable_existing_instance_states
+        ),
+        async_request_sleep_time=timedelta(milliseconds=sleep_ms),
+        storage_provider=_read_storage_provider(section.section("storageProvider")),
+    )
+
+
+def default_hub_name(site_name: str | None) -> str:
+    """Make a hub name of the site's name, as the extension does."""
+    if not site_name:
+        return DEFAULT_HUB_NAME
+    name = "".join(letter for letter in site_name if letter.isalnum() and letter.isascii())
+    if not name:
+        return "DefaultTaskHub"
+    if name[0].isdigit():
+        name = f"t{name}"
+    name = name[:_HUB_NAME_LENGTH_MAX]
+    return name if len(name) >= _HUB_NAME_LENGTH_MIN else f"{name}Hub"
+
+
+def _read_hub_name(section: Section, settings: AppSettings) -> str:
+    written = section.string("hubName")
+    if not written:
+        return default_hub_name(settings.get("WEBSITE_SITE_NAME"))
+    try:
+        name = settings.resolve(written)
+    except LookupError as error:
+        raise section.error(
+            "hubName", f"{error}; set it in the environment or in local.settings.json."
+        ) from error
+    if not _HUB_NAME.fullmatch(name):
+        raise section.error(
+            "hubName",
+            f'"{name}" is not a task hub name: use a letter, then letters and digits only, '
+            "3 to 50 in all.",
+        )
+    return name
+
+
+def _read_storage_provider(section: Section) -> StorageProvider:
+    defaults = StorageProvider()
+    path = section.string("path")
+    if path is not None and not path.strip():
+        raise section.error("path", "expected the path of a file, not an empty text.")
+    return StorageProvider(
+        type=section.choice("type", StorageType),
+        path=path,
+        connection_name=section.string("connectionName") or defaults.connection_name,
+    )
