@@ -1,1 +1,73 @@
-"""What a function app imports."""
+"""What a function app imports: decorators, app objects, contexts, clients and values."""
+
+from func_bindings.app import Blueprint, FunctionApp
+from func_bindings.durable.client import DurableClient
+from func_bindings.durable.context import OrchestrationContext
+from func_bindings.durable.retry import RetryOptions
+from func_bindings.durable.status import (
+    DurableOrchestrationStatus,
+    OrchestrationRuntimeStatus,
+    PurgeHistoryResult,
+)
+from func_bindings.durable.tasks import Task, TimerTask
+from func_bindings.durable.triggers import (
+    activity_trigger,
+    durable_client,
+    durable_client_input,
+    orchestration_trigger,
+)
+from func_bindings.errors import (
+    FailureDetails,
+    FunctionNotFoundError,
+    FunctionsError,
+    FunctionTimeoutError,
+    InstanceAlreadyExistsError,
+    InstanceCompletedError,
+    InstanceConflictError,
+    InstanceNotFoundError,
+    NonDeterminismError,
+    SerializationError,
+    TaskCancelledError,
+    TaskFailedError,
+    TaskNotCompletedError,
+)
+from func_bindings.http import AuthLevel, HttpHeaders, HttpMethod, HttpRequest, HttpResponse
+from func_bindings.triggers import function_name, http_trigger, route
+
+__all__ = [
+    "AuthLevel",
+    "Blueprint",
+    "DurableClient",
+    "DurableOrchestrationStatus",
+    "FailureDetails",
+    "FunctionApp",
+    "FunctionNotFoundError",
+    "FunctionTimeoutError",
+    "FunctionsError",
+    "HttpHeaders",
+    "HttpMethod",
+    "HttpRequest",
+    "HttpResponse",
+    "InstanceAlreadyExistsError",
+    "InstanceCompletedError",
+    "InstanceConflictError",
+    "InstanceNotFoundError",
+    "NonDeterminismError",
+    "OrchestrationContext",
+    "OrchestrationRuntimeStatus",
+    "PurgeHistoryResult",
+    "RetryOptions",
+    "SerializationError",
+    "Task",
+    "TaskCancelledError",
+    "TaskFailedError",
+    "TaskNotCompletedError",
+    "TimerTask",
+    "activity_trigger",
+    "durable_client",
+    "durable_client_input",
+    "function_name",
+    "http_trigger",
+    "orchestration_trigger",
+    "route",
+]

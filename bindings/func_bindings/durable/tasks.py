@@ -62,7 +62,8 @@ class Task(Generic[T_co]):
             raise TaskNotCompletedError(message)
         if self._exception is not None:
             raise self._exception
-        return self._result
+        result: T_co = self._result
+        return result
 
     def __await__(self) -> Generator[Task[Any], None, T_co]:
         """Suspend the orchestrator until the task has ended; give its result."""
