@@ -9,7 +9,7 @@ import json
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
 
 from benchmarks.host_process import Host, HostFailedError, started_host
@@ -17,7 +17,7 @@ from benchmarks.report import Measurement, figures, medians
 from benchmarks.workloads import EventsWorkload, Workload, WrongAnswerError, named_workloads
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterator
+    from collections.abc import Coroutine, Generator
 
     from benchmarks.report import Figure
 
@@ -41,16 +41,24 @@ def main() -> int:
     arguments = _parse([STARTUP, *workloads])
     names = arguments.workloads or [STARTUP, *workloads]
     _allow_many_connections()
+    exit_code = 0
     try:
         for name in names:
             if name == STARTUP and arguments.url:
                 continue
             print(json.dumps(_line(name, workloads.get(name), arguments)), flush=True)
     except* (HostFailedError, WrongAnswerError, OSError) as errors:
-        for error in errors.exceptions:
-            print(f"benchmarks: {error}", file=sys.stderr)
-        return 1
-    return 0
+        print(f"benchmarks: {_first(errors)}", file=sys.stderr)
+        exit_code = 1
+    return exit_code
+
+
+def _first(error: BaseException) -> BaseException:
+    """Give the first error of what failed side by side: the others follow from it."""
+    cause = error
+    while isinstance(cause, BaseExceptionGroup):
+        cause = cast("BaseExceptionGroup[BaseException]", cause).exceptions[0]
+    return cause
 
 
 def _parse(names: list[str]) -> Arguments:
@@ -102,7 +110,7 @@ def _measure(
 
 
 @contextlib.contextmanager
-def _host(arguments: Arguments) -> Iterator[Host]:
+def _host(arguments: Arguments) -> Generator[Host]:
     if arguments.url:
         url = urlsplit(arguments.url)
         yield Host(url.hostname or "127.0.0.1", url.port or 80)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
 REPOSITORY = Path(__file__).parent.parent
 APP = Path(__file__).parent / "app"
@@ -51,7 +51,7 @@ class Host:
 
 
 @contextlib.contextmanager
-def started_host(folder: Path) -> Iterator[Host]:
+def started_host(folder: Path) -> Generator[Host]:
     """Start a host on a free port with an empty SQLite store in this folder; stop it at the end.
 
     Raises:

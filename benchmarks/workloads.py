@@ -182,13 +182,15 @@ async def _side_by_side(work: Callable[[], Any], times: int) -> None:
 
 def _details(output: Any) -> Mapping[str, float]:
     """Give the figures that a workload measured inside of the host."""
-    if not isinstance(output, dict):
-        return {}
-    return {
-        "first_200_steps_ms": output["first_ms"],
-        "last_200_steps_ms": output["last_ms"],
-        "last_to_first": output["last_ms"] / output["first_ms"],
-    }
+    match output:
+        case {"first_ms": float(first), "last_ms": float(last)}:
+            return {
+                "first_200_steps_ms": first,
+                "last_200_steps_ms": last,
+                "last_to_first": last / first,
+            }
+        case _:
+            return {}
 
 
 def _wrong_answer(what: str, status: int, body: bytes) -> WrongAnswerError:
