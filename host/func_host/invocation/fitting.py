@@ -12,10 +12,9 @@ import sys
 import types
 import typing
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, MutableSet
 from collections.abc import Set as AbstractSet
 from enum import Enum
-from inspect import isabstract
 from pathlib import PurePath
 from typing import Any, NewType, Union
 
@@ -108,7 +107,8 @@ def _says_nothing(member: Any) -> bool:
     except Exception:  # noqa: BLE001 -- resolving a user's annotations may raise anything
         return False
     if isinstance(found, msgspec.inspect.CustomType):
-        return not issubclass(found.cls, _SCALARS) and not is_pydantic_class(found.cls)
+        cls: Any = found.cls  # pyright: ignore[reportUnknownMemberType] -- msgspec says only type
+        return not issubclass(cls, _SCALARS) and not is_pydantic_class(cls)
     return isinstance(found, msgspec.inspect.AnyType)
 
 
@@ -119,20 +119,25 @@ def _strangers(value: Any, member: Any) -> int:
 
 
 def _fit_generic(value: Any, origin: Any, arguments: tuple[Any, ...], path: str) -> Any:
-    if issubclass(origin, tuple):
+    if _is_a(origin, tuple):
         return _fit_tuple(_expect(value, list, path), arguments, path)
-    if issubclass(origin, Mapping):
+    if _is_a(origin, Mapping):
         return _fit_mapping(_expect(value, dict, path), arguments, path)
-    if issubclass(origin, Iterable) and origin.__module__ in _COLLECTIONS:
+    if _is_a(origin, Iterable) and origin.__module__ in _COLLECTIONS:
         items = _fit_items(_expect(value, list, path), arguments[0], path)
-        if issubclass(origin, AbstractSet | deque):
-            return set(items) if isabstract(origin) else origin(items)
-        return items
+        return make_of(items) if (make_of := _MAKERS.get(origin)) else items
     parameters = getattr(origin, "__parameters__", ())
     return _fit_class(value, origin, path, dict(zip(parameters, arguments, strict=False)))
 
 
 _COLLECTIONS = {"builtins", "collections", "collections.abc"}
+_MAKERS: dict[Any, Callable[[list[Any]], Any]] = {
+    set: set,
+    frozenset: frozenset,
+    AbstractSet: set,
+    MutableSet: set,
+    deque: deque,
+}
 
 
 def _fit_tuple(items: list[Any], arguments: tuple[Any, ...], path: str) -> tuple[Any, ...]:
@@ -151,7 +156,8 @@ def _fit_items(items: list[Any], item_type: Any, path: str) -> list[Any]:
 
 def _fit_mapping(value: dict[str, Any], arguments: tuple[Any, ...], path: str) -> dict[Any, Any]:
     key_type, value_type = (*arguments, int)[:2]  # a Counter has one argument
-    keys: dict[Any, None] = fit(dict.fromkeys(value), dict[key_type, None], path)
+    key_map: Any = types.GenericAlias(dict, (key_type, None))
+    keys: dict[Any, None] = fit(dict.fromkeys(value), key_map, path)
     return {
         key: fit(item, value_type, f"{path}.{name}")
         for key, (name, item) in zip(keys, value.items(), strict=True)
@@ -160,7 +166,7 @@ def _fit_mapping(value: dict[str, Any], arguments: tuple[Any, ...], path: str) -
 
 def _fit_class(value: Any, cls: Any, path: str, parameters: Mapping[Any, Any] | None = None) -> Any:
     """Build an instance of a class that JSON has a form for; else give the plain value."""
-    if issubclass(cls, Enum):
+    if _is_a(cls, Enum):
         return _fit_enum(value, cls, path)
     hints = {
         name: (parameters or {}).get(hint, hint) for name, hint in class_annotations(cls).items()
@@ -169,24 +175,40 @@ def _fit_class(value: Any, cls: Any, path: str, parameters: Mapping[Any, Any] | 
         fields = _fit_fields(_expect(value, dict, path), hints, path)
         _require(cls.__required_keys__, fields, path)
         return fields
-    if issubclass(cls, tuple) and hasattr(cls, "_fields"):
+    if _is_a(cls, tuple) and hasattr(cls, "_fields"):
         items = dict(zip(cls._fields, _expect(value, list, path), strict=False))
         _require(set(cls._fields) - set(cls._field_defaults), items, path)
         return _construct(cls, _fit_fields(items, hints, path), path)
-    if dataclasses.is_dataclass(cls):
-        fields = [field for field in dataclasses.fields(cls) if field.init]
-        wanted = {field.name: hints.get(field.name, Any) for field in fields}
+    if _is_dataclass(cls):
+        init = [field for field in dataclasses.fields(cls) if field.init]
+        wanted = {field.name: hints.get(field.name, Any) for field in init}
         given = _fit_fields(_expect(value, dict, path), wanted, path)
-        _require({field.name for field in fields if _is_required(field)}, given, path)
+        _require({field.name for field in init if _is_required(field)}, given, path)
         return _construct(cls, given, path)
     return value
 
 
-def _fit_enum(value: Any, cls: type[Enum], path: str) -> Enum:
+def _is_a(cls: Any, base: type) -> bool:
+    """Do as `issubclass`, but leave the type checkers' view of the class as it is."""
+    return issubclass(cls, base)
+
+
+def _is_dataclass(cls: Any) -> bool:
+    return dataclasses.is_dataclass(cls)
+
+
+def _fit_enum(value: Any, cls: Any, path: str) -> Any:
     for member in cls:
-        if value in (member.value, list(member.value) if isinstance(member.value, tuple) else ()):
+        if value == member.value or value == _as_json(member.value):
             return member
     return _construct(cls, {"value": value}, path)
+
+
+def _as_json(value: object) -> object:
+    try:
+        return msgspec.json.decode(msgspec.json.encode(value))
+    except TypeError:
+        return value
 
 
 def _fit_fields(value: Mapping[str, Any], hints: Mapping[str, Any], path: str) -> dict[str, Any]:
@@ -237,4 +259,11 @@ def _json_name(value: object) -> str:
 
 def _read_pydantic(model: Any, value: Any) -> Any:
     """Validate as JSON, so that a strict model takes texts for dates as pydantic itself does."""
-    return model.model_validate_json(msgspec.json.encode(value))
+    try:
+        return model.model_validate_json(msgspec.json.encode(value))
+    except ValueError as error:
+        errors: list[dict[str, Any]] = getattr(error, "errors", list)()
+        if not errors:
+            raise
+        place = ".".join(map(str, errors[0]["loc"]))
+        raise ValueError(f"{model.__name__}.{place}: {errors[0]['msg']}") from error

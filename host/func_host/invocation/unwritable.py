@@ -131,18 +131,20 @@ def _leaves(value: object) -> Iterator[tuple[str, object, int]]:
 
 
 def _children(value: Any) -> Iterator[tuple[str, object]] | None:
-    if value is None or isinstance(value, str | int | float | bytes | Enum):
+    if value is None or isinstance(value, str | int | float | bytes | Enum | type):
         return None
     if isinstance(value, Mapping):
         return _entries(value)  # pyright: ignore[reportUnknownArgumentType] -- user data
     if isinstance(value, list | tuple | AbstractSet | deque):
         return ((f"[{index}]", item) for index, item in enumerate(value))  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] -- user data
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+    if dataclasses.is_dataclass(value):
         return ((f".{f.name}", getattr(value, f.name, None)) for f in dataclasses.fields(value))
     if is_pydantic_model(value):
-        return ((f".{name}", field) for name, field in vars(value).items())
-    names = getattr(type(value), "__struct_fields__", None) or [
-        attribute.name for attribute in getattr(type(value), "__attrs_attrs__", ())
+        fields: dict[str, object] = getattr(value, "__dict__", {})
+        return ((f".{name}", field) for name, field in fields.items())
+    names: list[str] = [
+        *getattr(value, "__struct_fields__", ()),
+        *(attribute.name for attribute in getattr(value, "__attrs_attrs__", ())),
     ]
     return ((f".{name}", getattr(value, name, None)) for name in names) if names else None
 
