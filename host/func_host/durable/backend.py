@@ -101,6 +101,7 @@ class StoredInstance:
     runtime_status: OrchestrationRuntimeStatus
     custom_status: str | None
     history: Sequence[HistoryEvent]
+    parked: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,202 @@
+"""Turns what an instance has done since its last commit into one commit.
+
+A `Draft` collects events, messages and consumed messages of one or more episodes; `plan_commit`
+freezes it. What is in one commit becomes durable together or not at all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from func_bindings.durable.status import OrchestrationRuntimeStatus
+from func_host.durable.actions import (
+    CompleteOrchestration,
+    CreateSubOrchestration,
+    CreateTimer,
+    ScheduleTask,
+)
+from func_host.durable.backend import Commit, OutgoingMessage, StatusChange
+from func_host.durable.history import (
+    ExecutionCompleted,
+    ExecutionStarted,
+    OrchestrationInstance,
+    ParentInstance,
+    SubOrchestrationInstanceCompleted,
+    SubOrchestrationInstanceCreated,
+    SubOrchestrationInstanceFailed,
+    TaskScheduled,
+    TimerCreated,
+    TimerFired,
+)
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from func_host.durable.backend import Fence, MessageId
+    from func_host.durable.engine.state import OrchestrationState
+    from func_host.durable.history import HistoryEvent, ScheduledEvent
+
+
+@dataclass(slots=True)
+class Draft:
+    """What an instance has done since its last commit."""
+
+    events: list[HistoryEvent] = field(default_factory=list[Any])
+    outbox: list[OutgoingMessage] = field(default_factory=list[Any])
+    cancelled_timers: list[int] = field(default_factory=list[Any])
+    consumed: list[MessageId] = field(default_factory=list[Any])
+    started: ExecutionStarted | None = None
+    status_changed: bool = False
+
+    @property
+    def is_empty(self) -> bool:
+        """True where there is nothing to commit."""
+        return not (self.events or self.consumed or self.cancelled_timers or self.status_changed)
+
+
+def plan_commit(
+    instance_id: str,
+    fence: Fence,
+    draft: Draft,
+    state: OrchestrationState,
+    *,
+    now: datetime,
+    custom_status: str | None,
+    parked: str | None,
+) -> Commit:
+    """Freeze a draft: what it holds, and the status row that the state says."""
+    cancelled = set(draft.cancelled_timers)
+    outbox = tuple(
+        message
+        for message in draft.outbox
+        if not (cancelled and _timer_id(message, instance_id) in cancelled)
+    )
+    # A parked instance is handed out again at each start, like one with activities in flight.
+    open_activities = len(state.open_tasks) if parked is None else max(1, len(state.open_tasks))
+    return Commit(
+        instance_id=instance_id,
+        fence=fence,
+        events=tuple(draft.events),
+        status=StatusChange(
+            runtime_status=state.status,
+            last_updated_time=now,
+            custom_status=custom_status,
+            output=state.output,
+            parked=parked,
+        ),
+        started=draft.started,
+        outbox=outbox,
+        cancelled_timers=tuple(draft.cancelled_timers),
+        consumed=tuple(draft.consumed),
+        open_activities=0 if state.completed else open_activities,
+    )
+
+
+def _timer_id(message: OutgoingMessage, instance_id: str) -> int | None:
+    if isinstance(message.event, TimerFired) and message.instance_id == instance_id:
+        return message.event.timer_id
+    return None
+
+
+def record_of(
+    action: ScheduleTask | CreateTimer | CreateSubOrchestration | CompleteOrchestration,
+    now: datetime,
+    *,
+    store_inputs: bool,
+) -> ScheduledEvent:
+    """Give the event that records an action in history."""
+    match action:
+        case ScheduleTask(id=step, name=name):
+            text = action.input if store_inputs else None
+            return TaskScheduled(event_id=step, timestamp=now, name=name, input=text)
+        case CreateTimer(id=step, fire_at=fire_at):
+            return TimerCreated(event_id=step, timestamp=now, fire_at=fire_at)
+        case CreateSubOrchestration(id=step, name=name):
+            return SubOrchestrationInstanceCreated(
+                event_id=step,
+                timestamp=now,
+                name=name,
+                instance_id=action.instance_id,
+                version=action.version or "",
+                input=action.input if store_inputs else None,
+            )
+        case CompleteOrchestration(id=step):
+            return ExecutionCompleted(
+                event_id=step,
+                timestamp=now,
+                orchestration_status=action.status,
+                result=action.result,
+                failure_details=action.failure,
+            )
+
+
+def timer_message(action: CreateTimer, me: OrchestrationInstance) -> OutgoingMessage:
+    """Give the message that wakes the instance when the timer is due."""
+    return OutgoingMessage(
+        instance_id=me.instance_id,
+        execution_id=me.execution_id,
+        event=TimerFired(timestamp=action.fire_at, timer_id=action.id, fire_at=action.fire_at),
+        visible_at=action.fire_at,
+    )
+
+
+def child_message(
+    action: CreateSubOrchestration,
+    parent: ExecutionStarted,
+    *,
+    now: datetime,
+    execution_id: str,
+    default_version: str,
+) -> OutgoingMessage:
+    """Give the message that starts a child."""
+    start = ExecutionStarted(
+        timestamp=now,
+        orchestration_instance=OrchestrationInstance(action.instance_id, execution_id),
+        name=action.name,
+        version=default_version if action.version is None else action.version,
+        input=action.input,
+        parent_instance=ParentInstance(
+            name=parent.name,
+            orchestration_instance=parent.orchestration_instance,
+            task_schedule_id=action.id,
+            version=parent.version,
+        ),
+        tags=parent.tags,
+    )
+    return OutgoingMessage(instance_id=action.instance_id, execution_id=execution_id, event=start)
+
+
+def child_refused(parent: ParentInstance, reason: str, now: datetime) -> OutgoingMessage:
+    """Give the message that fails the parent's task for a child that could not be started."""
+    return OutgoingMessage(
+        instance_id=parent.orchestration_instance.instance_id,
+        execution_id=parent.orchestration_instance.execution_id,
+        event=SubOrchestrationInstanceFailed(
+            timestamp=now, task_scheduled_id=parent.task_schedule_id, reason=reason
+        ),
+    )
+
+
+def parent_message(completed: ExecutionCompleted, parent: ParentInstance) -> OutgoingMessage:
+    """Give the message that tells the parent how its child ended."""
+    if completed.orchestration_status is OrchestrationRuntimeStatus.Completed:
+        event: SubOrchestrationInstanceCompleted | SubOrchestrationInstanceFailed = (
+            SubOrchestrationInstanceCompleted(
+                timestamp=completed.timestamp,
+                task_scheduled_id=parent.task_schedule_id,
+                result=completed.result,
+            )
+        )
+    else:
+        event = SubOrchestrationInstanceFailed(
+            timestamp=completed.timestamp,
+            task_scheduled_id=parent.task_schedule_id,
+            reason=completed.result or "",
+            failure_details=completed.failure_details,
+        )
+    return OutgoingMessage(
+        instance_id=parent.orchestration_instance.instance_id,
+        execution_id=parent.orchestration_instance.execution_id,
+        event=event,
+    )

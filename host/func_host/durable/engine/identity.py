@@ -1,0 +1,54 @@
+"""Names that are the same on every replay: ids and UUIDs derived from the execution."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+UUID_NAMESPACE = "9e952958-5e33-4daf-827f-2fa12937b875"
+"""Namespace of `new_uuid` in every SDK of Durable Functions."""
+
+
+def new_uuid(instance_id: str, now: datetime, counter: int) -> str:
+    """Derive the counter's UUID of an instance, as SDK 1.x does."""
+    moment = now.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    namespace = uuid.uuid5(uuid.NAMESPACE_OID, UUID_NAMESPACE)
+    return str(uuid.uuid5(namespace, f"{instance_id}_{moment}_{counter}"))
+
+
+def new_guid(instance_id: str, now: datetime, counter: int) -> uuid.UUID:
+    """Derive the counter's GUID of an instance, as SDK 1.x does."""
+    return uuid.uuid5(uuid.NAMESPACE_URL, f"{instance_id}_{now}_{counter}")
+
+
+def child_instance_id(execution_id: str, task_id: int) -> str:
+    """Derive the id of a child that was given none, as the Durable Task Framework does."""
+    return f"{execution_id}:{task_id}"
+
+
+INSTANCE_ID_LENGTH_MAX = 256
+"""Longest id of an instance, as the extension does."""
+
+
+def check_instance_id(instance_id: str) -> None:
+    """Refuse an id that the extension refuses, in its words.
+
+    Raises:
+        ValueError: The id is empty, too long, starts with `@` or holds a forbidden character.
+    """
+    if not instance_id:
+        raise ValueError("instanceId (Parameter 'Orchestration instance ids must not be empty.')")
+    if instance_id.startswith("@"):
+        raise ValueError(
+            "instanceId (Parameter 'Orchestration instance ids must not start with @.')"
+        )
+    if any(c in "/\\#?" or ord(c) < 0x20 or 0x7F <= ord(c) <= 0x9F for c in instance_id):  # noqa: PLR2004 -- the C0 and C1 control characters
+        raise ValueError(
+            "instanceId (Parameter 'Orchestration instance ids must not contain /, \\, #, ?, or "
+            "control characters.')"
+        )
+    if len(instance_id) > INSTANCE_ID_LENGTH_MAX:
+        raise ValueError("Instance ID lengths must not exceed 256 characters.")

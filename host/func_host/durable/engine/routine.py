@@ -1,0 +1,104 @@
+"""The orchestrator function while it runs: started, resumed, and let go.
+
+Coroutines and generators are both driven with `send`. An orchestrator that is dropped is closed by
+throwing `GeneratorExit` into it until it ends, so that each `finally` and `except BaseException` of
+the user runs once, and each `await` in them ends instead of waiting.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any
+
+from func_bindings.durable.tasks import Task
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Generator
+
+CLOSE_ATTEMPTS_MAX = 1_000
+"""How many waits a dropped orchestrator may begin before it is left alone."""
+
+STRANGE_AWAITS_MAX = 10
+"""How many awaits of something that is no task are answered with an error before giving up."""
+
+
+class Returned(Exception):  # noqa: N818 -- not an error: the orchestrator's way out
+    """The function returned this value."""
+
+    def __init__(self, value: object) -> None:
+        super().__init__()
+        self.value = value
+
+
+class Routine:
+    """A started orchestrator function and the task it waits for."""
+
+    __slots__ = ("_is_coroutine", "_routine", "_strange_awaits", "waiting_for")
+
+    def __init__(self, function: Callable[..., Any], context: object) -> None:
+        """Call the function.
+
+        Raises:
+            Returned: It is a plain function and has returned.
+            Exception: What a plain function raised.
+        """
+        self.waiting_for: Task[Any] | None = None
+        self._strange_awaits = 0
+        value = function(context)
+        if not (inspect.iscoroutine(value) or inspect.isgenerator(value)):
+            raise Returned(value)
+        self._is_coroutine = inspect.iscoroutine(value)
+        self._routine: Coroutine[Any, Any, Any] | Generator[Any, Any, Any] = value
+
+    @property
+    def suspended(self) -> Coroutine[Any, Any, Any] | Generator[Any, Any, Any]:
+        """The coroutine or generator itself, to look at its frames."""
+        return self._routine
+
+    def run(self) -> None:
+        """Run on until the function waits for a task that has not ended.
+
+        Raises:
+            Returned: The function returned.
+            BaseException: What it raised.
+        """
+        task = self.waiting_for
+        while task is None or task.is_completed:
+            yielded = self._resume(task)
+            while not isinstance(yielded, Task):
+                yielded = self._refuse(yielded)
+            task = yielded
+        self.waiting_for = task
+
+    def _resume(self, task: Task[Any] | None) -> Any:
+        try:
+            if task is None or self._is_coroutine:
+                return self._routine.send(None)
+            if task.exception is not None:
+                return self._routine.throw(task.exception)
+            return self._routine.send(task.result)
+        except StopIteration as stop:
+            raise Returned(stop.value) from None
+
+    def _refuse(self, yielded: object) -> Any:
+        verb = "awaits" if self._is_coroutine else "yields"
+        error = TypeError(
+            f"An orchestrator {verb} only tasks of its context, but here it {verb} "
+            f"{type(yielded).__name__}: do I/O and other async work in an activity, and wait with "
+            "context.create_timer(…)."
+        )
+        self._strange_awaits += 1
+        if self._strange_awaits > STRANGE_AWAITS_MAX:
+            raise error
+        try:
+            return self._routine.throw(error)
+        except StopIteration as stop:
+            raise Returned(stop.value) from None
+
+    def close(self) -> None:
+        """Let the function go: run its `finally` blocks, end every wait in them, ignore the rest."""
+        for _ in range(CLOSE_ATTEMPTS_MAX):
+            try:
+                self._routine.throw(GeneratorExit())
+            except BaseException:  # noqa: BLE001 -- user code may end with anything; it is gone either way
+                return

@@ -1,0 +1,218 @@
+"""Runs activities in this process: a bounded number at a time, in the order they were asked for.
+
+The result of an activity goes to the session of its instance in memory; it becomes durable with the
+session's next commit. An activity whose instance has ended runs to its end, and its result is
+dropped.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from typing import TYPE_CHECKING, Any, Protocol
+
+from func_bindings.errors import SerializationError
+from func_host import log
+from func_host.durable.engine import failures
+from func_host.durable.history import TaskCompleted, TaskFailed
+from func_host.invocation.values import dump_json, load_json
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable, Mapping, Sequence
+
+    from func_host.clock import Clock
+    from func_host.durable.history import OrchestrationInstance
+    from func_host.durable.worker.session import ActivityCall, ActivityResult
+    from func_host.invocation.invoker import Invocation, Invoker
+
+logger = logging.getLogger(__name__)
+
+
+class ActivityFunction(Protocol):
+    """An activity as the worker calls it."""
+
+    @property
+    def name(self) -> str:
+        """Its registered name."""
+        ...
+
+    @property
+    def function(self) -> Callable[..., Any]:
+        """The user's function."""
+        ...
+
+    @property
+    def parameter(self) -> str | None:
+        """The parameter that takes the input; None where it takes none."""
+        ...
+
+    @property
+    def input_type(self) -> Any:
+        """The annotated type of the parameter; `Any` where there is none."""
+        ...
+
+
+class ActivityCatalog(Protocol):
+    """The activities of the app."""
+
+    def activity(self, name: str) -> ActivityFunction | None:
+        """Give the activity of this name, compared without case."""
+        ...
+
+    @property
+    def activity_names(self) -> Sequence[str]:
+        """The names of all activities."""
+        ...
+
+    def is_user_file(self, filename: str) -> bool:
+        """Tell whether a stack trace should show frames of this file."""
+        ...
+
+
+class ActivityDispatcher:
+    """Queues and runs activities; reports each result once."""
+
+    def __init__(
+        self,
+        catalog: ActivityCatalog,
+        invoker: Invoker,
+        clock: Clock,
+        *,
+        slots: int,
+        deliver: Callable[[OrchestrationInstance, ActivityResult], None],
+    ) -> None:
+        """Run activities of the catalog in so many slots; `deliver` takes the results."""
+        self._catalog = catalog
+        self._invoker = invoker
+        self._clock = clock
+        self._free = slots
+        self._slots = slots
+        self._deliver = deliver
+        self._queue: deque[ActivityCall] = deque()
+        self._dispatched: dict[OrchestrationInstance, set[int]] = {}
+        self._is_stopping = False
+        self._on_idle: Callable[[], None] | None = None
+
+    @property
+    def running(self) -> int:
+        """How many slots are taken."""
+        return self._slots - self._free
+
+    def is_dispatched(self, instance: OrchestrationInstance, task_id: int) -> bool:
+        """Tell whether the activity waits or runs here, and its result will be delivered."""
+        return task_id in self._dispatched.get(instance, ())
+
+    def dispatch(self, calls: Sequence[ActivityCall]) -> None:
+        """Run the activities when it is their turn."""
+        for call in calls:
+            self._dispatched.setdefault(call.instance, set()).add(call.action.id)
+            self._queue.append(call)
+        self._start_waiting()
+
+    def release(self, instance: OrchestrationInstance) -> None:
+        """Drop the results of an execution that is over; what runs is not interrupted."""
+        self._dispatched.pop(instance, None)
+
+    def stop(self, on_idle: Callable[[], None]) -> None:
+        """Start nothing more; call back once nothing runs."""
+        self._is_stopping = True
+        self._on_idle = on_idle
+        if self.running == 0:
+            on_idle()
+
+    def _start_waiting(self) -> None:
+        while self._queue and self._free and not self._is_stopping:
+            self._free -= 1
+            self._start(self._queue.popleft())
+
+    def _start(self, call: ActivityCall) -> None:
+        action = call.action
+        activity = self._catalog.activity(action.name)
+        if activity is None:
+            self._end(call, self._unknown(action.id, action.name))
+            return
+        try:
+            arguments = _arguments(activity, action.input)
+        except SerializationError as error:
+            self._end(call, self._failed(action.id, action.name, error))
+            return
+        with log.bind_log_fields(
+            **{log.FUNCTION_NAME: activity.name, log.INSTANCE_ID: call.instance.instance_id}
+        ):
+            invocation = self._invoker.start(activity.name, activity.function, arguments)
+        invocation.outcome.add_done_callback(lambda outcome: self._ended(call, invocation, outcome))
+
+    def _ended(
+        self, call: ActivityCall, invocation: Invocation, outcome: asyncio.Future[Any]
+    ) -> None:
+        action = call.action
+        if outcome.cancelled():
+            self._free_slot()
+            return
+        error = outcome.exception()
+        if error is not None:
+            result: ActivityResult = self._failed(action.id, action.name, error)
+        else:
+            try:
+                text = dump_json(outcome.result())
+            except SerializationError as unwritable:
+                result = self._failed(action.id, action.name, unwritable)
+            else:
+                now = self._clock.now()
+                result = TaskCompleted(timestamp=now, task_scheduled_id=action.id, result=text)
+        if invocation.released.done():
+            self._end(call, result)
+        else:
+            # The function outlived its time limit: it keeps its slot until it ends.
+            logger.warning(
+                "activity timed out", extra={log.FUNCTION_NAME: action.name, log.REASON: str(error)}
+            )
+            self._report(call, result)
+            invocation.released.add_done_callback(lambda _: self._free_slot())
+
+    def _end(self, call: ActivityCall, result: ActivityResult) -> None:
+        self._report(call, result)
+        self._free_slot()
+
+    def _report(self, call: ActivityCall, result: ActivityResult) -> None:
+        dispatched = self._dispatched.get(call.instance)
+        if dispatched is None or call.action.id not in dispatched:
+            return
+        dispatched.discard(call.action.id)
+        if not dispatched:
+            del self._dispatched[call.instance]
+        self._deliver(call.instance, result)
+
+    def _free_slot(self) -> None:
+        self._free += 1
+        self._start_waiting()
+        if self._is_stopping and self.running == 0 and self._on_idle is not None:
+            self._on_idle()
+
+    def _failed(self, task_id: int, name: str, error: BaseException) -> TaskFailed:
+        failure = failures.failure_of(error, self._catalog.is_user_file)
+        logger.info(
+            "activity failed", extra={log.FUNCTION_NAME: name, log.REASON: failure.error_type}
+        )
+        return TaskFailed(
+            timestamp=self._clock.now(),
+            task_scheduled_id=task_id,
+            reason=f"Activity function '{name}' failed: {failures.summary_of(error)}",
+            details=failure.stack_trace,
+            failure_details=failure,
+        )
+
+    def _unknown(self, task_id: int, name: str) -> TaskFailed:
+        known = ", ".join(f"'{each}'" for each in self._catalog.activity_names)
+        error = LookupError(
+            f"The function '{name}' doesn't exist, is disabled, or is not an activity function. "
+            f"Additional info: The following are the known activity functions: {known}."
+        )
+        return self._failed(task_id, name, error)
+
+
+def _arguments(activity: ActivityFunction, text: str | None) -> Mapping[str, Any]:
+    if activity.parameter is None:
+        return {}
+    return {activity.parameter: None if text is None else load_json(text, activity.input_type)}

@@ -1,0 +1,271 @@
+"""The worker: takes work items, feeds sessions, commits, and lets activities run.
+
+    next_work_item ──▶ session.advance ──▶ backend.commit ──▶ dispatch activities
+                           ▲                                        │
+                           └──────────── results, in memory ◀───────┘
+
+Each session is processed by one task at a time, so a step of an instance never overlaps another.
+After a fault of the store, or a commit that came too late, the session is dropped and the store
+asked to hand out again what is unconsumed: what is stored decides, not what is in memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import OrderedDict, deque
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from func_host import log
+from func_host.durable.backend import BackendError, StaleCommitError
+from func_host.durable.worker.activities import ActivityDispatcher
+from func_host.durable.worker.session import Advance, Session
+
+if TYPE_CHECKING:
+    from func_host.clock import Clock, IdSource
+    from func_host.durable.backend import Backend
+    from func_host.durable.executor import Executor
+    from func_host.durable.history import OrchestrationInstance
+    from func_host.durable.worker.activities import ActivityCatalog
+    from func_host.durable.worker.session import ActivityResult
+    from func_host.durable.worker.settings import WorkerSettings
+    from func_host.invocation.invoker import Invoker
+
+logger = logging.getLogger(__name__)
+
+
+class DurableWorker:
+    """Runs the orchestrations and activities of one app over one task hub."""
+
+    def __init__(
+        self,
+        *,
+        backend: Backend,
+        executor: Executor,
+        catalog: ActivityCatalog,
+        invoker: Invoker,
+        clock: Clock,
+        ids: IdSource,
+        settings: WorkerSettings,
+    ) -> None:
+        """Work for an opened backend."""
+        self._backend = backend
+        self._executor = executor
+        self._clock = clock
+        self._ids = ids
+        self._settings = settings
+        self._activities = ActivityDispatcher(
+            catalog,
+            invoker,
+            clock,
+            slots=settings.max_concurrent_activities,
+            deliver=self._deliver,
+        )
+        self._sessions: OrderedDict[str, Session] = OrderedDict()
+        self._processing: set[str] = set()
+        self._waiting: OrderedDict[str, Session] = OrderedDict()
+        self._lingering: deque[tuple[float, Session]] = deque()
+        self._has_lingering = asyncio.Event()
+        self._slot_is_free = asyncio.Event()
+        self._is_idle = asyncio.Event()
+        self._is_draining = False
+        self._tasks: asyncio.TaskGroup | None = None
+        self._receiver: asyncio.Task[None] | None = None
+
+    async def run(self) -> None:
+        """Work until cancelled; what is in memory is dropped then, what is stored goes on later."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                self._tasks = tasks
+                self._receiver = tasks.create_task(self._receive())
+                tasks.create_task(self._flush_lingering())
+        finally:
+            self._tasks = None
+            for session in self._sessions.values():
+                session.discard()
+            self._sessions.clear()
+
+    async def drain(self) -> None:
+        """Take no new work, let running activities end and commit their results.
+
+        Returns when nothing runs any more; the caller sets the deadline by cancelling `run`.
+        """
+        self._is_draining = True
+        if self._receiver is not None:
+            self._receiver.cancel()
+        self._activities.stop(self._note_idle)
+        self._note_idle()
+        await self._is_idle.wait()
+
+    def _note_idle(self) -> None:
+        busy = self._activities.running or self._processing or self._waiting or self._lingering
+        if self._is_draining and not busy:
+            self._is_idle.set()
+
+    # What arrives
+
+    async def _receive(self) -> None:
+        while True:
+            while not self._has_slot:
+                self._slot_is_free.clear()
+                await self._slot_is_free.wait()
+            item = await self._backend.next_work_item()
+            session = self._session(item.instance_id)
+            session.receive(item.messages)
+            self._wake(session)
+
+    def _deliver(self, instance: OrchestrationInstance, result: ActivityResult) -> None:
+        session = self._session(instance.instance_id)
+        session.receive_result(instance, result)
+        self._wake(session)
+
+    def _session(self, instance_id: str) -> Session:
+        session = self._sessions.get(instance_id)
+        if session is None:
+            session = Session(instance_id, self._executor, self._ids)
+            self._sessions[instance_id] = session
+        else:
+            self._sessions.move_to_end(instance_id)
+        return session
+
+    # Who is processed, and when
+
+    @property
+    def _has_slot(self) -> bool:
+        return len(self._processing) < self._settings.max_concurrent_orchestrators
+
+    def _wake(self, session: Session) -> None:
+        if session.instance_id in self._processing or self._tasks is None:
+            return
+        if not self._has_slot:
+            self._waiting[session.instance_id] = session
+            return
+        self._waiting.pop(session.instance_id, None)
+        self._processing.add(session.instance_id)
+        self._tasks.create_task(self._process(session))
+
+    def _processed(self, session: Session) -> None:
+        self._processing.discard(session.instance_id)
+        if session.is_idle and not session.is_loaded:
+            self._sessions.pop(session.instance_id, None)
+        self._trim()
+        if self._waiting:
+            self._wake(next(iter(self._waiting.values())))
+        self._slot_is_free.set()
+        self._note_idle()
+
+    def _trim(self) -> None:
+        """Drop the orchestrators that have been idle for longest, beyond the size of the cache."""
+        excess = len(self._sessions) - self._settings.session_cache_size
+        oldest = list(islice(self._sessions.values(), max(0, excess)))
+        for session in oldest:
+            if session.is_idle and session.instance_id not in self._processing:
+                session.evict()
+                del self._sessions[session.instance_id]
+
+    async def _flush_lingering(self) -> None:
+        """Commit what was put off once its time has come."""
+        while True:
+            while not self._lingering:
+                self._has_lingering.clear()
+                await self._has_lingering.wait()
+            due, session = self._lingering[0]
+            await self._clock.sleep(due - self._clock.monotonic())
+            self._lingering.popleft()
+            session.is_lingering = False
+            if session.has_draft:
+                self._wake(session)
+            self._note_idle()
+
+    def _linger(self, session: Session) -> None:
+        if not session.is_lingering:
+            session.is_lingering = True
+            due = self._clock.monotonic() + self._settings.result_commit_delay_s
+            self._lingering.append((due, session))
+            self._has_lingering.set()
+
+    # One session
+
+    async def _process(self, session: Session) -> None:
+        try:
+            await self._work_off(session)
+        except StaleCommitError:
+            logger.info("commit came too late", extra={log.INSTANCE_ID: session.instance_id})
+            await self._give_up(session, delay_s=0.0)
+        except (
+            Exception
+        ) as error:  # a fault of the store or of ours must not end the other sessions
+            session.failures += 1
+            delay_s = self._retry_delay_s(session.failures)
+            logger.warning(
+                "instance could not be advanced and is taken up again",
+                exc_info=None if isinstance(error, BackendError) else error,
+                extra={
+                    log.INSTANCE_ID: session.instance_id,
+                    log.REASON: str(error),
+                    log.DELAY_S: delay_s,
+                },
+            )
+            await self._give_up(session, delay_s=delay_s)
+        finally:
+            self._processed(session)
+
+    def _retry_delay_s(self, failures: int) -> float:
+        settings = self._settings
+        delay_s = settings.retry_delay_s * 2 ** min(failures - 1, 16)
+        return min(delay_s, settings.retry_delay_max_s) * (0.5 + self._ids.jitter())
+
+    async def _give_up(self, session: Session, *, delay_s: float) -> None:
+        session.discard()
+        await self._clock.sleep(delay_s)
+        session.mailbox.clear()
+        session.evict()
+        await self._backend.abandon(session.instance_id)
+
+    async def _work_off(self, session: Session) -> None:
+        """Load, feed and commit until nothing more has arrived."""
+        is_flush = True
+        while True:
+            if not session.is_loaded:
+                stored = await self._backend.load(session.instance_id)
+                if stored is None:
+                    session.discard()
+                    return
+                advance = session.load(stored, self._activities.is_dispatched)
+                self._tell_if_parked(session, before=stored.parked)
+            elif session.has_work:
+                advance = session.advance(self._clock.now())
+            elif session.has_draft and is_flush and not session.is_lingering:
+                advance = Advance(is_urgent=True)
+            else:
+                break
+            is_flush = False
+            self._activities.dispatch(advance.ready)
+            while advance.is_urgent:
+                advance = await self._commit(session)
+            if session.is_completed and not session.has_draft:
+                self._activities.release(session.committed_instance)
+                session.evict()
+                if not session.has_work:
+                    return
+        if session.has_draft:
+            self._linger(session)
+
+    async def _commit(self, session: Session) -> Advance:
+        before = session.committed_instance
+        was_parked = session.parked
+        await self._backend.commit(session.take_commit(self._clock.now()))
+        advance = session.committed()
+        self._activities.dispatch(advance.ready)
+        if session.committed_instance != before:
+            self._activities.release(before)
+        self._tell_if_parked(session, before=was_parked)
+        return advance
+
+    def _tell_if_parked(self, session: Session, *, before: str | None) -> None:
+        if session.parked is not None and session.parked != before:
+            logger.error(
+                "instance is parked",
+                extra={log.INSTANCE_ID: session.instance_id, log.REASON: session.parked},
+            )

@@ -1,0 +1,183 @@
+"""Calls one function of the app: values in, sync or async, values out, within a time limit.
+
+Async functions run as tasks on the loop, sync ones in a bounded pool of threads. When the limit is
+over the caller is told at once; what runs on keeps its thread until it returns, and its late result
+is dropped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import functools
+import inspect
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+from func_bindings.errors import FunctionTimeoutError
+from func_host.invocation.threads import Job, ThreadPool
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Mapping
+    from types import TracebackType
+
+DRAIN_S = 5.0
+"""How long functions that still run may take to end once they have been told to."""
+
+
+class Invocation:
+    """A call that has been made.
+
+    `outcome` gets the result or the exception, a FunctionTimeoutError when the limit is over;
+    `released` is set when the function has really ended.
+    """
+
+    __slots__ = ("outcome", "released")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.outcome: asyncio.Future[Any] = loop.create_future()
+        self.released: asyncio.Future[None] = loop.create_future()
+
+    def end(self, result: object, error: BaseException | None) -> None:
+        """Tell the outcome, unless the limit has told it already; the slot is free."""
+        if not self.outcome.done():
+            if error is None:
+                self.outcome.set_result(result)
+            else:
+                self.outcome.set_exception(_raisable(error))
+        if not self.released.done():
+            self.released.set_result(None)
+
+    def expire(self, name: str, timeout_s: float) -> None:
+        """Tell that the limit is over."""
+        if not self.outcome.done():
+            self.outcome.set_exception(
+                FunctionTimeoutError(
+                    f"Function '{name}' ran longer than functionTimeout in host.json allows: "
+                    f"{timeout_s:g} s."
+                )
+            )
+
+
+class Invoker(Protocol):
+    """Whoever calls functions of the app."""
+
+    def start(
+        self, name: str, function: Callable[..., Any], arguments: Mapping[str, Any]
+    ) -> Invocation:
+        """Call a function; the time limit begins when it starts to run."""
+        ...
+
+    async def invoke(
+        self, name: str, function: Callable[..., Any], arguments: Mapping[str, Any]
+    ) -> Any:
+        """Call a function and give what it returns, or raise what it raised.
+
+        Raises:
+            FunctionTimeoutError: It ran too long.
+        """
+        ...
+
+
+class LoopInvoker:
+    """Calls functions on the running loop and in a pool of threads; an async context manager."""
+
+    def __init__(self, *, threads: int, timeout_s: float | None = None) -> None:
+        """Limit sync functions to so many threads, and every function to so many seconds."""
+        self._pool = ThreadPool(threads, "func-host-function")
+        self._timeout_s = timeout_s
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        error_type: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Cancel what still runs on the loop; threads are left to end by themselves."""
+        self._pool.close()
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=DRAIN_S)
+
+    @property
+    def running(self) -> int:
+        """How many functions run or wait for a thread."""
+        return len(self._tasks) + self._pool.unfinished
+
+    async def invoke(
+        self, name: str, function: Callable[..., Any], arguments: Mapping[str, Any]
+    ) -> Any:
+        """Call a function and give what it returns, or raise what it raised."""
+        return await self.start(name, function, arguments).outcome
+
+    def start(
+        self, name: str, function: Callable[..., Any], arguments: Mapping[str, Any]
+    ) -> Invocation:
+        """Call a function; the time limit begins when it starts to run."""
+        loop = asyncio.get_running_loop()
+        invocation = Invocation(loop)
+        if is_async(function):
+            task = loop.create_task(_run(invocation, function(**arguments)))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+            self._limit(loop, name, invocation, task.cancel)
+        else:
+            job = Job(
+                functools.partial(function, **arguments),
+                contextvars.copy_context(),
+                lambda: self._limit(loop, name, invocation, None),
+                invocation.end,
+            )
+            self._pool.submit(job)
+        return invocation
+
+    def _limit(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        name: str,
+        invocation: Invocation,
+        cancel: Callable[[], object] | None,
+    ) -> None:
+        timeout_s = self._timeout_s
+        if timeout_s is None or invocation.outcome.done():
+            return
+
+        def expire() -> None:
+            invocation.expire(name, timeout_s)
+            if cancel is not None:
+                cancel()
+
+        timer = loop.call_later(timeout_s, expire)
+        invocation.released.add_done_callback(lambda _: timer.cancel())
+
+
+async def _run(invocation: Invocation, coroutine: Coroutine[Any, Any, Any]) -> None:
+    try:
+        result = await coroutine
+    except BaseException as error:  # noqa: BLE001 -- user code may raise anything; the caller gets it
+        invocation.end(None, error)
+    else:
+        invocation.end(result, None)
+
+
+def _raisable(error: BaseException) -> Exception:
+    """Give an exception that a future can hold and a loop survives."""
+    if isinstance(error, Exception) and not isinstance(error, StopIteration):
+        return error
+    text = f"The function ended with {type(error).__name__}: {error}"
+    wrapped = RuntimeError(text.rstrip(": "))
+    wrapped.__cause__ = error
+    return wrapped
+
+
+@functools.lru_cache(maxsize=4096)
+def is_async(function: Callable[..., Any]) -> bool:
+    """Tell whether calling the function gives a coroutine."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    call: object = getattr(function, "__call__", None)  # noqa: B004 -- a callable object may be async
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(call)
