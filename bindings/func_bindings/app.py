@@ -160,7 +160,7 @@ class FunctionApp(Blueprint):
             ValueError: There is no such auth level.
         """
         super().__init__()
-        self.auth_level = AuthLevel.parse(http_auth_level)
+        self.auth_level: AuthLevel = AuthLevel.parse(http_auth_level)
         self._blueprints: list[Blueprint] = []
 
     @property

@@ -21,7 +21,7 @@ class UploadedFile:
         self.name = name
         self.filename = filename
         self.content_type = content_type
-        self.stream = BytesIO(content)
+        self.stream: BytesIO = BytesIO(content)
 
     def read(self, size: int = -1) -> bytes:
         """Read on from where the last read ended."""

@@ -216,10 +216,10 @@ class HttpResponse:
         Raises:
             TypeError: The body is neither text nor bytes.
         """
-        self.status_code = int(status_code)
-        self.mimetype = mimetype or "text/plain"
-        self.charset = charset or "utf-8"
-        self.headers = HttpHeaders(headers)
+        self.status_code: int = int(status_code)
+        self.mimetype: str = mimetype or "text/plain"
+        self.charset: str = charset or "utf-8"
+        self.headers: HttpHeaders = HttpHeaders(headers)
         self._body = self._encode(body)
 
     @property
