@@ -92,7 +92,7 @@ class WorkerLimits:
     """
 
     session_cache_size: int = 1_000
-    result_commit_delay: timedelta = timedelta(milliseconds=5)
+    result_commit_delay: timedelta = timedelta(milliseconds=10)
     function_threads: int = field(default_factory=lambda: 10 * (os.cpu_count() or 1))
     blocked_loop_warning: timedelta = timedelta(seconds=1)
     drain_timeout: timedelta = timedelta(seconds=10)

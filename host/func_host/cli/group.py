@@ -1,0 +1,40 @@
+"""`func-host` itself: its options, its commands, and the exit code of what goes wrong."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from func_host.cli.new import new
+from func_host.cli.start import start
+from func_host.errors import AppError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+EXIT_APP_ERROR: Final = 2
+"""A mistake in the app, its settings or the command line: correcting it is up to its author."""
+
+
+class CommandGroup(click.Group):
+    """A group that tells a mistake in lines of its own, without a traceback."""
+
+    def main(self, args: Sequence[str] | None = None, *others: Any, **options: Any) -> Any:
+        """Run a command; a mistake in the app ends with exit code 2."""
+        try:
+            return super().main(args, *others, **options)
+        except AppError as error:
+            click.echo(str(error), err=True)
+            sys.exit(EXIT_APP_ERROR)
+
+
+@click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="func-host", message="%(version)s")
+def main() -> None:
+    """Run serverless functions and durable orchestrations."""
+
+
+main.add_command(start)
+main.add_command(new)
