@@ -7,6 +7,7 @@ names a file that every call is written to before anything else happens.
 import json
 import os
 import secrets
+import time
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
@@ -32,7 +33,11 @@ def _record(operation: str, request: "DataclassInstance") -> None:
     log = os.environ.get("WITNESS_LOG")
     if not log:
         return
-    entry: dict[str, Any] = {"activity": operation, "value": asdict(request)}
+    entry: dict[str, Any] = {
+        "activity": operation,
+        "value": asdict(request),
+        "at_ns": time.time_ns(),
+    }
     line = json.dumps(entry, default=datetime.isoformat, sort_keys=True).encode() + b"\n"
     with Path(log).open("ab", buffering=0) as file:  # one write, so that lines do not mix
         file.write(line)

@@ -29,6 +29,7 @@ class WordCountRequest:
 
 @activity_trigger
 def list_python_files(folder: str | None) -> list[str]:
+    record("list_python_files", folder)
     return python_files(folder or sysconfig.get_path("stdlib"))
 
 
