@@ -19,6 +19,9 @@ _encoder = msgspec.json.Encoder()
 _history_decoder: msgspec.json.Decoder[list[HistoryEvent]] = msgspec.json.Decoder(
     list[HistoryEvent]
 )
+_chunks_decoder: msgspec.json.Decoder[list[list[HistoryEvent]]] = msgspec.json.Decoder(
+    list[list[HistoryEvent]]
+)
 _message_decoder: msgspec.json.Decoder[MessageEvent] = msgspec.json.Decoder(MessageEvent)
 
 
@@ -35,6 +38,15 @@ def decode_history(text: str | bytes) -> list[HistoryEvent]:
             message names the place.
     """
     return _history_decoder.decode(text)
+
+
+def decode_history_chunks(text: str | bytes) -> list[HistoryEvent]:
+    """Read a JSON array of arrays of events, such as one array a step, as one history.
+
+    Raises:
+        ValueError: As with `decode_history`.
+    """
+    return [event for chunk in _chunks_decoder.decode(text) for event in chunk]
 
 
 def encode_message(event: MessageEvent) -> bytes:

@@ -211,7 +211,7 @@ class MemoryBackend:
         stored = self._store.instances.get(instance_id)
         if stored is None:
             return False
-        rules.check_purgeable(instance_id, stored.head)
+        rules.check_purgeable(instance_id, stored.record.runtime_status)
         self._delete(instance_id)
         return True
 

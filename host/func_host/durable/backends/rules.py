@@ -51,9 +51,8 @@ def check_reachable(instance_id: str, head: Head | None) -> None:
         raise InstanceCompletedError(instance_id, head.runtime_status)
 
 
-def check_purgeable(instance_id: str, head: Head) -> None:
+def check_purgeable(instance_id: str, status: OrchestrationRuntimeStatus) -> None:
     """Let only an instance that has ended be purged."""
-    status = head.runtime_status
     if not status.is_terminal:
         raise InstanceConflictError(
             instance_id,
