@@ -20,7 +20,6 @@ from func_bindings.durable.status import (
 )
 from func_bindings.errors import FunctionNotFoundError, InstanceNotFoundError
 from func_bindings.http import HttpResponse
-from func_bindings.metadata import function_name_of
 from func_host.config.durable_task import OverridableStates
 from func_host.durable.backend import InstanceQuery
 from func_host.durable.history import (
@@ -57,6 +56,15 @@ class InvalidInstanceIdError(ValueError):
     """The instance id is too long or holds what ids must not; the text is the extension's."""
 
 
+class Orchestrator(Protocol):
+    """An orchestrator function of the host."""
+
+    @property
+    def call_name(self) -> str:
+        """The name it is started by."""
+        ...
+
+
 class Orchestrators(Protocol):
     """Knows the orchestrator functions of the host."""
 
@@ -65,8 +73,8 @@ class Orchestrators(Protocol):
         """The names of all of them."""
         ...
 
-    def orchestrator(self, name: str) -> object | None:
-        """Find one by its name, without case."""
+    def orchestrator(self, name: str | Callable[..., Any]) -> Orchestrator | None:
+        """Find one by its name, without case, or by the function itself."""
         ...
 
 
@@ -115,13 +123,12 @@ class TaskHubClient(DurableClient):
         version: str | None = None,
     ) -> str:
         """Start an orchestrator; see `DurableClient.start_new`."""
-        orchestrator = name if isinstance(name, str) else function_name_of(name)
         text = None if client_input is None else dump_json(client_input)
-        return await self.start(orchestrator, text, instance_id, version)
+        return await self.start(name, text, instance_id, version)
 
     async def start(
         self,
-        name: str,
+        name: str | Callable[..., Any],
         input_text: str | None,
         instance_id: str | None = None,
         version: str | None = None,
@@ -133,7 +140,7 @@ class TaskHubClient(DurableClient):
             InstanceAlreadyExistsError: An instance with this id exists and has not ended.
             InvalidInstanceIdError: The id is too long or holds characters that ids must not.
         """
-        self._require_orchestrator(name)
+        stored_name = self._name_of(name)
         if instance_id:
             check_instance_id(instance_id)
         else:
@@ -141,7 +148,7 @@ class TaskHubClient(DurableClient):
         start = ExecutionStarted(
             timestamp=self._clock.now(),
             orchestration_instance=OrchestrationInstance(instance_id, self._ids.new_id()),
-            name=name,
+            name=stored_name,
             version=self._default_version if version is None else version,
             input=input_text,
             generation=0,
@@ -296,9 +303,7 @@ class TaskHubClient(DurableClient):
         interruptions = [] if give_up is None else [give_up]
         if timeout_s is not None:
             interruptions.append(lambda: sleep_long(self._clock, timeout_s))
-        return await unless(
-            lambda: self._backend.wait_for_completion(instance_id), *interruptions
-        )
+        return await unless(lambda: self._backend.wait_for_completion(instance_id), *interruptions)
 
     def create_http_management_payload(
         self, instance_id: str, request: HttpRequest | None = None
@@ -333,9 +338,12 @@ class TaskHubClient(DurableClient):
         is_failed = record.runtime_status is OrchestrationRuntimeStatus.Failed
         return _json_response(status_payload(record), 500 if is_failed else 200)
 
-    def _require_orchestrator(self, name: str) -> None:
-        if self._orchestrators.orchestrator(name) is not None:
-            return
+    def _name_of(self, name: str | Callable[..., Any]) -> str:
+        """Give the name to store: as the caller spelt it, or that of the function."""
+        found = self._orchestrators.orchestrator(name)
+        if found is not None:
+            return name if isinstance(name, str) else found.call_name
+        shown = name if isinstance(name, str) else getattr(name, "__qualname__", repr(name))
         names = ", ".join(f"'{known}'" for known in self._orchestrators.orchestrator_names)
         known = (
             f"The following are the known orchestrator functions: {names}."
@@ -343,7 +351,7 @@ class TaskHubClient(DurableClient):
             else "No orchestrator functions are currently registered!"
         )
         message = (
-            f"The function '{name}' doesn't exist, is disabled, or is not an orchestrator "
+            f"The function '{shown}' doesn't exist, is disabled, or is not an orchestrator "
             f"function. Additional info: {known}"
         )
         raise FunctionNotFoundError(message)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-from urllib.parse import quote_plus, urlsplit
+from urllib.parse import quote, quote_plus, urlsplit
 
 if TYPE_CHECKING:
     from func_bindings.http import HttpRequest
@@ -60,7 +60,7 @@ class ManagementLinks:
     def binding(self) -> str:
         """Give the text that a `durableClient` binding hands to a parameter annotated `str`."""
         base = f"{self.origin}{WEBHOOK_PATH}"
-        key = "" if self.key is None else f"code={self.key}"
+        key = "" if self.key is None else f"code={_raw_key(self.key)}"
         create = f"{base}/orchestrators/{{functionName}}[/{{instanceId}}]"
         wait = "timeout={timeoutInSeconds}&pollingInterval={intervalInSeconds}"
         return json.dumps(
@@ -79,10 +79,15 @@ class ManagementLinks:
         )
 
     def _query(self) -> str:
-        key = "" if self.key is None else f"&code={self.key}"
+        key = "" if self.key is None else f"&code={_raw_key(self.key)}"
         return (
             f"taskHub={form_encode(self.task_hub)}&connection={form_encode(self.connection)}{key}"
         )
+
+
+def _raw_key(key: str) -> str:
+    """Write a key as it is, but for what would not come back from a query."""
+    return quote(key, safe="=/:@!$'()*,;?~")
 
 
 def form_encode(text: str) -> str:

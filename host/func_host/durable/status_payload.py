@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC
 from typing import TYPE_CHECKING, Any, Never
 
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from func_host.durable.backend import InstanceRecord
 
 _decode = msgspec.json.Decoder().decode
+_skip = msgspec.json.Decoder(msgspec.Raw).decode
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 def stored_value(text: str | None) -> Any:
@@ -27,10 +30,12 @@ def stored_value(text: str | None) -> Any:
         return None
     if not text.strip():
         return ""
-    try:
-        return read_json(text)
-    except ValueError:
+    if not is_json(text):
         return text
+    try:
+        return _decode(text)
+    except msgspec.MsgspecError:  # a number beyond the range of float, a lone surrogate
+        return json.loads(text)
 
 
 def stored_json(text: str | None) -> msgspec.Raw | str | None:
@@ -39,36 +44,32 @@ def stored_json(text: str | None) -> msgspec.Raw | str | None:
         return None
     if not text.strip():
         return ""
-    try:
-        read_json(text)
-    except ValueError:
-        return text.encode(errors="replace").decode()
-    return msgspec.Raw(text.encode())
+    if is_json(text):
+        return msgspec.Raw(text.encode())
+    return text.encode(errors="replace").decode()
 
 
-def read_json(text: str | bytes) -> Any:
-    """Read a text that is JSON as a whole, with numbers of any size and lone surrogates.
+def is_json(text: str) -> bool:
+    """Tell whether the text as a whole is JSON, and not nested too deeply to be read.
 
-    Raises:
-        ValueError: It is not JSON, or nested too deeply to be read.
+    Nothing is built, so that megabytes take milliseconds.
     """
     try:
-        return _decode(text)
+        _skip(text)
+    except RecursionError:
+        return False
     except (msgspec.MsgspecError, UnicodeError):
-        return _read_leniently(text)
-    except RecursionError as error:
-        raise ValueError(_TOO_DEEP) from error
+        return _SURROGATE.search(text) is not None and _is_json_with_surrogates(text)
+    return True
 
 
-_TOO_DEEP = "The JSON is nested too deeply to be read."
-
-
-def _read_leniently(text: str | bytes) -> Any:
-    """Read what msgspec refuses although it is JSON: `1e400`, a lone surrogate."""
+def _is_json_with_surrogates(text: str) -> bool:
+    """Check what msgspec refuses although it is JSON: half of a surrogate pair."""
     try:
-        return json.loads(text, parse_constant=_refuse_constant)
-    except RecursionError as error:
-        raise ValueError(_TOO_DEEP) from error
+        json.loads(text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _refuse_constant(name: str) -> Never:
