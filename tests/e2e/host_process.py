@@ -116,6 +116,10 @@ class HostProcess:
         traceback: TracebackType | None,
     ) -> None:
         """End it, whatever state it is in."""
+        self.close()
+
+    def close(self) -> None:
+        """Kill the process if it lives, and close the connections to it."""
         self.client.close()
         if self.is_running:
             self.kill()
