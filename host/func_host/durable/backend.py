@@ -11,7 +11,7 @@ After a failure the worker calls `abandon` and gets what is unconsumed again.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NewType, Protocol, Self
 
 from func_bindings.errors import FunctionsError
@@ -211,7 +211,7 @@ class InstancePage:
 class HubSummary:
     """How many instances there are by status."""
 
-    instances: Mapping[OrchestrationRuntimeStatus, int] = field(default_factory=dict)
+    instances: Mapping[OrchestrationRuntimeStatus, int]
 
     @property
     def unfinished(self) -> int:

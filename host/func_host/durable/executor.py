@@ -10,7 +10,8 @@ import logging
 from typing import TYPE_CHECKING, Any, Protocol
 
 from func_bindings.errors import NonDeterminismError
-from func_host.durable.engine.replay import FunctionCatalog, OrchestratorRun, RunOptions
+from func_host.durable.engine.options import FunctionCatalog, RunOptions
+from func_host.durable.engine.replay import OrchestratorRun
 
 if TYPE_CHECKING:
     from collections.abc import Callable, MutableMapping, Sequence
@@ -113,7 +114,8 @@ class InProcessExecutor:
         known = ", ".join(f"'{name}'" for name in self._catalog.orchestrator_names)
         return (
             f"The function '{orchestrator}' doesn't exist, is disabled, or is not an orchestrator "
-            f"function. Additional info: The following are the known orchestrator functions: {known}."
+            "function. Additional info: The following are the known orchestrator functions: "
+            f"{known}."
         )
 
 

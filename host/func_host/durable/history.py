@@ -55,15 +55,15 @@ class _Event(
     event_id: int = NO_EVENT_ID
 
 
-class OrchestratorStarted(_Event, tag="OrchestratorStarted"):
+class OrchestratorStarted(_Event, frozen=True, kw_only=True, tag="OrchestratorStarted"):
     """An episode begins; its timestamp is what the orchestrator sees as the time."""
 
 
-class OrchestratorCompleted(_Event, tag="OrchestratorCompleted"):
+class OrchestratorCompleted(_Event, frozen=True, kw_only=True, tag="OrchestratorCompleted"):
     """An episode ends: everything asked for in it has been recorded."""
 
 
-class ExecutionStarted(_Event, tag="ExecutionStarted"):
+class ExecutionStarted(_Event, frozen=True, kw_only=True, tag="ExecutionStarted"):
     """The instance was started, by a client, a parent or its own continue-as-new."""
 
     orchestration_instance: OrchestrationInstance
@@ -76,7 +76,7 @@ class ExecutionStarted(_Event, tag="ExecutionStarted"):
     generation: int | None = None
 
 
-class ExecutionCompleted(_Event, tag="ExecutionCompleted"):
+class ExecutionCompleted(_Event, frozen=True, kw_only=True, tag="ExecutionCompleted"):
     """The instance ended; `result` is JSON, or plain text where it failed or was terminated."""
 
     orchestration_status: OrchestrationRuntimeStatus
@@ -84,25 +84,25 @@ class ExecutionCompleted(_Event, tag="ExecutionCompleted"):
     failure_details: Failure | None = None
 
 
-class ExecutionTerminated(_Event, tag="ExecutionTerminated"):
+class ExecutionTerminated(_Event, frozen=True, kw_only=True, tag="ExecutionTerminated"):
     """Somebody ended the instance from outside; `input` is the reason."""
 
     input: str | None = None
 
 
-class ExecutionSuspended(_Event, tag="ExecutionSuspended"):
+class ExecutionSuspended(_Event, frozen=True, kw_only=True, tag="ExecutionSuspended"):
     """Somebody suspended the instance."""
 
     reason: str | None = None
 
 
-class ExecutionResumed(_Event, tag="ExecutionResumed"):
+class ExecutionResumed(_Event, frozen=True, kw_only=True, tag="ExecutionResumed"):
     """Somebody resumed the instance."""
 
     reason: str | None = None
 
 
-class TaskScheduled(_Event, tag="TaskScheduled"):
+class TaskScheduled(_Event, frozen=True, kw_only=True, tag="TaskScheduled"):
     """The orchestrator asked for an activity; `input` is kept only where the setting says so."""
 
     name: str
@@ -110,14 +110,14 @@ class TaskScheduled(_Event, tag="TaskScheduled"):
     input: str | None = None
 
 
-class TaskCompleted(_Event, tag="TaskCompleted"):
+class TaskCompleted(_Event, frozen=True, kw_only=True, tag="TaskCompleted"):
     """An activity ended with a result."""
 
     task_scheduled_id: int
     result: str | None = None
 
 
-class TaskFailed(_Event, tag="TaskFailed"):
+class TaskFailed(_Event, frozen=True, kw_only=True, tag="TaskFailed"):
     """An activity failed."""
 
     task_scheduled_id: int
@@ -126,7 +126,9 @@ class TaskFailed(_Event, tag="TaskFailed"):
     failure_details: Failure | None = None
 
 
-class SubOrchestrationInstanceCreated(_Event, tag="SubOrchestrationInstanceCreated"):
+class SubOrchestrationInstanceCreated(
+    _Event, frozen=True, kw_only=True, tag="SubOrchestrationInstanceCreated"
+):
     """The orchestrator asked for a child."""
 
     name: str
@@ -135,14 +137,18 @@ class SubOrchestrationInstanceCreated(_Event, tag="SubOrchestrationInstanceCreat
     input: str | None = None
 
 
-class SubOrchestrationInstanceCompleted(_Event, tag="SubOrchestrationInstanceCompleted"):
+class SubOrchestrationInstanceCompleted(
+    _Event, frozen=True, kw_only=True, tag="SubOrchestrationInstanceCompleted"
+):
     """A child ended with a result."""
 
     task_scheduled_id: int
     result: str | None = None
 
 
-class SubOrchestrationInstanceFailed(_Event, tag="SubOrchestrationInstanceFailed"):
+class SubOrchestrationInstanceFailed(
+    _Event, frozen=True, kw_only=True, tag="SubOrchestrationInstanceFailed"
+):
     """A child failed, was terminated, or could not be started."""
 
     task_scheduled_id: int
@@ -151,20 +157,20 @@ class SubOrchestrationInstanceFailed(_Event, tag="SubOrchestrationInstanceFailed
     failure_details: Failure | None = None
 
 
-class TimerCreated(_Event, tag="TimerCreated"):
+class TimerCreated(_Event, frozen=True, kw_only=True, tag="TimerCreated"):
     """The orchestrator asked for a timer (or one leg of a long one)."""
 
     fire_at: datetime
 
 
-class TimerFired(_Event, tag="TimerFired"):
+class TimerFired(_Event, frozen=True, kw_only=True, tag="TimerFired"):
     """A timer is due; never stamped earlier than `fire_at`."""
 
     timer_id: int
     fire_at: datetime
 
 
-class EventSent(_Event, tag="EventSent"):
+class EventSent(_Event, frozen=True, kw_only=True, tag="EventSent"):
     """The orchestrator sent a message to another instance."""
 
     instance_id: str
@@ -172,14 +178,14 @@ class EventSent(_Event, tag="EventSent"):
     input: str | None = None
 
 
-class EventRaised(_Event, tag="EventRaised"):
+class EventRaised(_Event, frozen=True, kw_only=True, tag="EventRaised"):
     """Somebody raised an external event; `input` is JSON."""
 
     name: str
     input: str | None = None
 
 
-class GenericEvent(_Event, tag="GenericEvent"):
+class GenericEvent(_Event, frozen=True, kw_only=True, tag="GenericEvent"):
     """A wake-up without meaning of its own, as DTFx leaves behind on rewind."""
 
     data: str | None = None

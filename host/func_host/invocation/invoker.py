@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import functools
 import inspect
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from func_bindings.errors import FunctionTimeoutError
 from func_host.invocation.threads import Job, ThreadPool
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping
+    from collections.abc import Callable, Mapping
     from types import TracebackType
+
+    from func_host.indexing.functions import IndexedFunction
 
 DRAIN_S = 5.0
 """How long functions that still run may take to end once they have been told to."""
@@ -61,15 +63,11 @@ class Invocation:
 class Invoker(Protocol):
     """Whoever calls functions of the app."""
 
-    def start(
-        self, name: str, function: Callable[..., Any], arguments: Mapping[str, Any]
-    ) -> Invocation:
-        """Call a function; the time limit begins when it starts to run."""
+    def start(self, function: IndexedFunction, values: Mapping[str, object]) -> Invocation:
+        """Call a function with values by parameter; the time limit begins when it starts to run."""
         ...
 
-    async def invoke(
-        self, name: str, function: Callable[..., Any], arguments: Mapping[str, Any]
-    ) -> Any:
+    async def invoke(self, function: IndexedFunction, values: Mapping[str, object]) -> Any:
         """Call a function and give what it returns, or raise what it raised.
 
         Raises:
@@ -108,32 +106,50 @@ class LoopInvoker:
         """How many functions run or wait for a thread."""
         return len(self._tasks) + self._pool.unfinished
 
-    async def invoke(
-        self, name: str, function: Callable[..., Any], arguments: Mapping[str, Any]
-    ) -> Any:
+    async def invoke(self, function: IndexedFunction, values: Mapping[str, object]) -> Any:
         """Call a function and give what it returns, or raise what it raised."""
-        return await self.start(name, function, arguments).outcome
+        return await self.start(function, values).outcome
 
-    def start(
-        self, name: str, function: Callable[..., Any], arguments: Mapping[str, Any]
-    ) -> Invocation:
-        """Call a function; the time limit begins when it starts to run."""
+    def start(self, function: IndexedFunction, values: Mapping[str, object]) -> Invocation:
+        """Call a function with values by parameter; the time limit begins when it starts to run."""
         loop = asyncio.get_running_loop()
         invocation = Invocation(loop)
-        if is_async(function):
-            task = loop.create_task(_run(invocation, function(**arguments)))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-            self._limit(loop, name, invocation, task.cancel)
+        if function.is_async:
+            self._run_on_loop(loop, function, invocation, partial(function.call, values))
         else:
-            job = Job(
-                functools.partial(function, **arguments),
-                contextvars.copy_context(),
-                lambda: self._limit(loop, name, invocation, None),
-                invocation.end,
-            )
-            self._pool.submit(job)
+            self._run_in_thread(loop, function, invocation, values)
         return invocation
+
+    def _run_on_loop(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        function: IndexedFunction,
+        invocation: Invocation,
+        call: Callable[[], Any],
+    ) -> None:
+        task = loop.create_task(_run(invocation, call))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        self._limit(loop, function.name, invocation, task.cancel)
+
+    def _run_in_thread(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        function: IndexedFunction,
+        invocation: Invocation,
+        values: Mapping[str, object],
+    ) -> None:
+        def on_started() -> None:
+            self._limit(loop, function.name, invocation, None)
+
+        def on_ended(result: object, error: BaseException | None) -> None:
+            if inspect.isawaitable(result):  # a plain wrapper around an async function
+                self._run_on_loop(loop, function, invocation, lambda: result)
+            else:
+                invocation.end(result, error)
+
+        call = partial(function.call, values)
+        self._pool.submit(Job(call, contextvars.copy_context(), on_started, on_ended))
 
     def _limit(
         self,
@@ -155,9 +171,11 @@ class LoopInvoker:
         invocation.released.add_done_callback(lambda _: timer.cancel())
 
 
-async def _run(invocation: Invocation, coroutine: Coroutine[Any, Any, Any]) -> None:
+async def _run(invocation: Invocation, call: Callable[[], Any]) -> None:
     try:
-        result = await coroutine
+        result = call()
+        if inspect.isawaitable(result):
+            result = await result
     except BaseException as error:  # noqa: BLE001 -- user code may raise anything; the caller gets it
         invocation.end(None, error)
     else:
@@ -172,12 +190,3 @@ def _raisable(error: BaseException) -> Exception:
     wrapped = RuntimeError(text.rstrip(": "))
     wrapped.__cause__ = error
     return wrapped
-
-
-@functools.lru_cache(maxsize=4096)
-def is_async(function: Callable[..., Any]) -> bool:
-    """Tell whether calling the function gives a coroutine."""
-    while isinstance(function, functools.partial):
-        function = function.func
-    call: object = getattr(function, "__call__", None)  # noqa: B004 -- a callable object may be async
-    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(call)

@@ -8,7 +8,6 @@ loop.
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import threading
 from collections import deque
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import contextvars
     from collections.abc import Callable
 
 

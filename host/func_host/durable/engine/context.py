@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from func_bindings.durable.context import OrchestrationContext
 from func_bindings.durable.tasks import Task, TimerTask
+from func_bindings.errors import SerializationError
+from func_host.durable.actions import CreateSubOrchestration
 from func_host.durable.engine import identity
 from func_host.invocation.values import dump_json, load_json
 
@@ -16,23 +18,25 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from func_bindings.durable.retry import RetryOptions
-    from func_host.durable.engine.replay import OrchestratorRun
+    from func_host.durable.engine.options import RunOptions
+    from func_host.durable.engine.steps import Steps
     from func_host.durable.history import ExecutionStarted
 
 
 class ReplayContext(OrchestrationContext):
-    """The context of one run; each method turns its arguments into a step of the run."""
+    """The context of one execution; each method turns its arguments into a step."""
 
-    def __init__(self, run: OrchestratorRun) -> None:
-        """Stand for a run that has been started."""
-        self._run = run
+    def __init__(self, started: ExecutionStarted, steps: Steps, options: RunOptions) -> None:
+        """Stand for the execution that this event started."""
+        self.next_input: str | None = None
+        self._started = started
+        self._steps = steps
+        self._options = options
         self._uuids = 0
+        self._will_continue_as_new = False
+        self._custom_status: str | None = None
+        self._has_custom_status = False
         self._logger: logging.LoggerAdapter[logging.Logger] | None = None
-
-    @property
-    def _started(self) -> ExecutionStarted:
-        assert self._run.started is not None
-        return self._run.started
 
     @property
     def instance_id(self) -> str:
@@ -53,28 +57,25 @@ class ReplayContext(OrchestrationContext):
 
     @property
     def current_utc_datetime(self) -> datetime:
-        assert self._run.now is not None
-        return self._run.now
+        return self._steps.now
 
     @property
     def is_replaying(self) -> bool:
-        return self._run.is_replaying
-
-    @property
-    def custom_status(self) -> Any:
-        text = self._run.custom_status
-        return None if text is None else load_json(text)
+        return self._steps.is_replaying
 
     @property
     def logger(self) -> logging.LoggerAdapter[logging.Logger]:
         if self._logger is None:
-            self._logger = self._run.options.replay_safe(self._run.name, self._is_silent)
+            self._logger = self._options.replay_safe(self._started.name, self._is_silent)
         return self._logger
 
     def create_replay_safe_logger(
         self, logger: logging.Logger
     ) -> logging.LoggerAdapter[logging.Logger]:
-        return self._run.options.replay_safe(logger, self._is_silent)
+        return self._options.replay_safe(logger, self._is_silent)
+
+    def _is_silent(self) -> bool:
+        return self._steps.is_replaying or self._steps.is_detached
 
     def get_input(self, expected_type: Any = None) -> Any:
         text = self._started.input
@@ -82,7 +83,7 @@ class ReplayContext(OrchestrationContext):
             return None
         return load_json(text, Any if expected_type is None else expected_type)
 
-    def call_activity(
+    def call_activity(  # pyright: ignore[reportIncompatibleMethodOverride] -- it takes what every overload takes
         self,
         name: str | Callable[..., Any],
         input_: object = None,
@@ -90,12 +91,12 @@ class ReplayContext(OrchestrationContext):
         *,
         retry: RetryOptions | None = None,
     ) -> Task[Any]:
-        catalog = self._run.options.catalog
+        catalog = self._options.catalog
         activity = catalog.activity_name(name)
-        result_type = expected_type or catalog.activity_result_type(activity)
-        return self._run.call_activity(activity, dump_json(input_), result_type, retry)
+        read = _reader(expected_type, catalog.activity_result_type(activity))
+        return self._steps.call_activity(activity, dump_json(input_), read, retry)
 
-    def call_sub_orchestrator(
+    def call_sub_orchestrator(  # pyright: ignore[reportIncompatibleMethodOverride] -- it takes what every overload takes
         self,
         name: str | Callable[..., Any],
         input_: object = None,
@@ -105,57 +106,22 @@ class ReplayContext(OrchestrationContext):
         *,
         retry: RetryOptions | None = None,
     ) -> Task[Any]:
-        catalog = self._run.options.catalog
-        orchestrator = catalog.orchestrator_name(name)
+        catalog = self._options.catalog
+        child = catalog.orchestrator_name(name)
+        text = dump_json(input_)
         if instance_id is not None:
             self._check_child_id(instance_id)
-        return self._run.call_sub_orchestrator(
-            orchestrator,
-            dump_json(input_),
-            expected_type or catalog.orchestrator_result_type(orchestrator),
-            retry,
-            make_instance_id=lambda step: instance_id or self._child_id(step),
-            version=version,
-        )
 
-    def create_timer(self, fire_at: datetime | timedelta) -> TimerTask:
-        run = self._run
-        task = TimerTask(lambda task: run.cancel_timer(timer, task))
-        timer = run.start_timer(self._moment(fire_at), lambda: task.complete(None))
-        return task
+        def make_action(step: int) -> CreateSubOrchestration:
+            child_id = instance_id or identity.child_instance_id(self._execution_id, step)
+            return CreateSubOrchestration(step, child, child_id, text, version)
 
-    def wait_for_external_event(
-        self, name: str, expected_type: type[Any] | None = None
-    ) -> Task[Any]:
-        return self._run.wait_for_event(name, Any if expected_type is None else expected_type)
-
-    def continue_as_new(self, input_: object = None) -> None:
-        self._run.continue_as_new_input = dump_json(input_)
-        self._run.will_continue_as_new = True
+        read = _reader(expected_type, catalog.orchestrator_result_type(child))
+        return self._steps.call_sub_orchestrator(make_action, read, retry)
 
     @property
-    def will_continue_as_new(self) -> bool:
-        return self._run.will_continue_as_new
-
-    def set_custom_status(self, status: object) -> None:
-        text = None if status is None else dump_json(status)
-        if not self._run.is_detached:
-            self._run.custom_status = text
-            self._run.custom_status_is_set = True
-
-    def new_uuid(self) -> str:
-        self._uuids += 1
-        return identity.new_uuid(self.instance_id, self.current_utc_datetime, self._uuids - 1)
-
-    def new_guid(self) -> UUID:
-        self._uuids += 1
-        return identity.new_guid(self.instance_id, self.current_utc_datetime, self._uuids - 1)
-
-    def _is_silent(self) -> bool:
-        return self._run.is_replaying or self._run.is_detached
-
-    def _child_id(self, step: int) -> str:
-        return identity.child_instance_id(self._started.orchestration_instance.execution_id, step)
+    def _execution_id(self) -> str:
+        return self._started.orchestration_instance.execution_id
 
     def _check_child_id(self, child_id: str) -> None:
         if child_id in {self.instance_id, self.parent_instance_id}:
@@ -164,6 +130,11 @@ class ReplayContext(OrchestrationContext):
                 "orchestration that starts it, and of its parent."
             )
         identity.check_instance_id(child_id)
+
+    def create_timer(self, fire_at: datetime | timedelta) -> TimerTask:
+        task = TimerTask(lambda task: self._steps.cancel_timer(timer, task))
+        timer = self._steps.start_timer(self._moment(fire_at), lambda: task.complete(None))
+        return task
 
     def _moment(self, fire_at: datetime | timedelta) -> datetime:
         if isinstance(fire_at, timedelta):
@@ -174,3 +145,58 @@ class ReplayContext(OrchestrationContext):
                 "pass context.current_utc_datetime + timedelta(…)."
             )
         return fire_at.replace(tzinfo=UTC) if fire_at.tzinfo is None else fire_at.astimezone(UTC)
+
+    def wait_for_external_event(
+        self, name: str, expected_type: type[Any] | None = None
+    ) -> Task[Any]:
+        return self._steps.wait_for_event(name, _reader(expected_type, Any))
+
+    def continue_as_new(self, input_: object = None) -> None:
+        self.next_input = dump_json(input_)
+        self._will_continue_as_new = True
+
+    @property
+    def will_continue_as_new(self) -> bool:
+        return self._will_continue_as_new
+
+    def set_custom_status(self, status: object) -> None:
+        text = None if status is None else dump_json(status)
+        if not self._steps.is_detached:
+            self._custom_status = text
+            self._has_custom_status = True
+
+    @property
+    def custom_status(self) -> Any:
+        return None if self._custom_status is None else load_json(self._custom_status)
+
+    @property
+    def custom_status_set(self) -> tuple[bool, str | None]:
+        """Whether a custom status has been set, and its JSON text."""
+        return self._has_custom_status, self._custom_status
+
+    def new_uuid(self) -> str:
+        self._uuids += 1
+        return identity.new_uuid(self.instance_id, self.current_utc_datetime, self._uuids - 1)
+
+    def new_guid(self) -> UUID:
+        self._uuids += 1
+        return identity.new_guid(self.instance_id, self.current_utc_datetime, self._uuids - 1)
+
+
+def _reader(expected_type: type[Any] | None, annotated_type: Any) -> Callable[[str], Any]:
+    """Give what reads a result: strictly as the type asked for, else as annotated where it fits.
+
+    An annotation is no promise that user code keeps, so what does not fit it comes as plain JSON.
+    """
+    if expected_type is not None:
+        return lambda text: load_json(text, expected_type)
+    if annotated_type is Any:
+        return load_json
+
+    def read(text: str) -> Any:
+        try:
+            return load_json(text, annotated_type)
+        except SerializationError:
+            return load_json(text)
+
+    return read

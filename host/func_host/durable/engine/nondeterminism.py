@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import inspect
 from typing import TYPE_CHECKING, Any
 
 from func_bindings.errors import NonDeterminismError
@@ -93,7 +93,7 @@ def mismatch(name: str, expected: str, actual: str, line: str | None) -> NonDete
 
 def calling_line() -> str | None:
     """Give `file:line` of the user code that is asking for a step right now."""
-    frame = sys._getframe(1)  # noqa: SLF001 -- inspect.currentframe is the same, documented as optional
+    frame = inspect.currentframe()
     while frame is not None:
         if not frame.f_globals.get("__name__", "").startswith(OUR_PACKAGES):
             return f"{frame.f_code.co_filename}:{frame.f_lineno}"

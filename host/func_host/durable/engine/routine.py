@@ -64,10 +64,7 @@ class Routine:
         """
         task = self.waiting_for
         while task is None or task.is_completed:
-            yielded = self._resume(task)
-            while not isinstance(yielded, Task):
-                yielded = self._refuse(yielded)
-            task = yielded
+            task = self._task(self._resume(task))
         self.waiting_for = task
 
     def _resume(self, task: Task[Any] | None) -> Any:
@@ -79,6 +76,12 @@ class Routine:
             return self._routine.send(task.result)
         except StopIteration as stop:
             raise Returned(stop.value) from None
+
+    def _task(self, yielded: Any) -> Task[Any]:
+        while not isinstance(yielded, Task):
+            yielded = self._refuse(yielded)
+        task: Task[Any] = yielded
+        return task
 
     def _refuse(self, yielded: object) -> Any:
         verb = "awaits" if self._is_coroutine else "yields"
@@ -96,7 +99,7 @@ class Routine:
             raise Returned(stop.value) from None
 
     def close(self) -> None:
-        """Let the function go: run its `finally` blocks, end every wait in them, ignore the rest."""
+        """Let the function go: run its `finally` blocks, end each wait in them, ignore the rest."""
         for _ in range(CLOSE_ATTEMPTS_MAX):
             try:
                 self._routine.throw(GeneratorExit())

@@ -7,7 +7,7 @@ execution still takes: a completion enters history only while its task is open.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from func_bindings.durable.status import OrchestrationRuntimeStatus
 from func_host.durable.history import (
@@ -16,7 +16,6 @@ from func_host.durable.history import (
     ExecutionResumed,
     ExecutionStarted,
     ExecutionSuspended,
-    ExecutionTerminated,
     OrchestratorStarted,
     SubOrchestrationInstanceCompleted,
     SubOrchestrationInstanceCreated,
@@ -29,7 +28,7 @@ from func_host.durable.history import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from datetime import datetime
 
     from func_host.durable.history import HistoryEvent, MessageEvent
@@ -89,31 +88,9 @@ class OrchestrationState:
         """Take one more event."""
         self.length += 1
         self.last_event_id = max(self.last_event_id, event.event_id)
-        match event:
-            case OrchestratorStarted(timestamp=timestamp):
-                self.now = timestamp if self.now is None else max(self.now, timestamp)
-            case TaskScheduled():
-                self.open_tasks[event.event_id] = event
-            case TaskCompleted() | TaskFailed():
-                self.open_tasks.pop(event.task_scheduled_id, None)
-            case TimerCreated(fire_at=fire_at):
-                self.open_timers[event.event_id] = fire_at
-            case TimerFired(timer_id=timer_id):
-                self.open_timers.pop(timer_id, None)
-            case SubOrchestrationInstanceCreated():
-                self.open_children[event.event_id] = event
-            case SubOrchestrationInstanceCompleted() | SubOrchestrationInstanceFailed():
-                self.open_children.pop(event.task_scheduled_id, None)
-            case ExecutionStarted():
-                self.started = self.started or event
-            case ExecutionCompleted():
-                self.completed = event
-            case ExecutionSuspended(reason=reason):
-                self.is_suspended, self.reason = True, reason
-            case ExecutionResumed(reason=reason):
-                self.is_suspended, self.reason = False, reason
-            case _:
-                pass
+        fold = _FOLDS.get(type(event))
+        if fold is not None:
+            fold(self, event)
 
     def accepts(self, event: MessageEvent) -> bool:
         """Tell whether the execution still takes this message; what it does not take is dropped.
@@ -124,18 +101,80 @@ class OrchestrationState:
             return False
         match event:
             case TaskCompleted() | TaskFailed():
-                return event.task_scheduled_id in self.open_tasks
+                accepted = event.task_scheduled_id in self.open_tasks
             case SubOrchestrationInstanceCompleted() | SubOrchestrationInstanceFailed():
-                return event.task_scheduled_id in self.open_children
+                accepted = event.task_scheduled_id in self.open_children
             case TimerFired():
-                return event.timer_id in self.open_timers
+                accepted = event.timer_id in self.open_timers
             case ExecutionSuspended():
-                return not self.is_suspended
+                accepted = not self.is_suspended
             case ExecutionResumed():
-                return self.is_suspended
-            case ExecutionStarted():
-                return self.started is None
-            case ExecutionTerminated():
-                return True
+                accepted = self.is_suspended
             case _:
-                return True
+                accepted = True
+        return accepted
+
+
+def _orchestrator_started(state: OrchestrationState, event: OrchestratorStarted) -> None:
+    state.now = event.timestamp if state.now is None else max(state.now, event.timestamp)
+
+
+def _execution_started(state: OrchestrationState, event: ExecutionStarted) -> None:
+    state.started = state.started or event
+
+
+def _execution_completed(state: OrchestrationState, event: ExecutionCompleted) -> None:
+    state.completed = event
+
+
+def _suspended(state: OrchestrationState, event: ExecutionSuspended) -> None:
+    state.is_suspended, state.reason = True, event.reason
+
+
+def _resumed(state: OrchestrationState, event: ExecutionResumed) -> None:
+    state.is_suspended, state.reason = False, event.reason
+
+
+def _task_scheduled(state: OrchestrationState, event: TaskScheduled) -> None:
+    state.open_tasks[event.event_id] = event
+
+
+def _task_ended(state: OrchestrationState, event: TaskCompleted | TaskFailed) -> None:
+    state.open_tasks.pop(event.task_scheduled_id, None)
+
+
+def _child_created(state: OrchestrationState, event: SubOrchestrationInstanceCreated) -> None:
+    state.open_children[event.event_id] = event
+
+
+def _child_ended(
+    state: OrchestrationState,
+    event: SubOrchestrationInstanceCompleted | SubOrchestrationInstanceFailed,
+) -> None:
+    state.open_children.pop(event.task_scheduled_id, None)
+
+
+def _timer_created(state: OrchestrationState, event: TimerCreated) -> None:
+    state.open_timers[event.event_id] = event.fire_at
+
+
+def _timer_fired(state: OrchestrationState, event: TimerFired) -> None:
+    state.open_timers.pop(event.timer_id, None)
+
+
+# Events that are not here change nothing that is open.
+_FOLDS: dict[type[HistoryEvent], Callable[[OrchestrationState, Any], None]] = {
+    OrchestratorStarted: _orchestrator_started,
+    ExecutionStarted: _execution_started,
+    ExecutionCompleted: _execution_completed,
+    ExecutionSuspended: _suspended,
+    ExecutionResumed: _resumed,
+    TaskScheduled: _task_scheduled,
+    TaskCompleted: _task_ended,
+    TaskFailed: _task_ended,
+    SubOrchestrationInstanceCreated: _child_created,
+    SubOrchestrationInstanceCompleted: _child_ended,
+    SubOrchestrationInstanceFailed: _child_ended,
+    TimerCreated: _timer_created,
+    TimerFired: _timer_fired,
+}

@@ -24,39 +24,16 @@ if TYPE_CHECKING:
     from func_host.clock import Clock
     from func_host.durable.history import OrchestrationInstance
     from func_host.durable.worker.session import ActivityCall, ActivityResult
+    from func_host.indexing.functions import IndexedFunction
     from func_host.invocation.invoker import Invocation, Invoker
 
 logger = logging.getLogger(__name__)
 
 
-class ActivityFunction(Protocol):
-    """An activity as the worker calls it."""
-
-    @property
-    def name(self) -> str:
-        """Its registered name."""
-        ...
-
-    @property
-    def function(self) -> Callable[..., Any]:
-        """The user's function."""
-        ...
-
-    @property
-    def parameter(self) -> str | None:
-        """The parameter that takes the input; None where it takes none."""
-        ...
-
-    @property
-    def input_type(self) -> Any:
-        """The annotated type of the parameter; `Any` where there is none."""
-        ...
-
-
 class ActivityCatalog(Protocol):
     """The activities of the app."""
 
-    def activity(self, name: str) -> ActivityFunction | None:
+    def activity(self, name: str) -> IndexedFunction | None:
         """Give the activity of this name, compared without case."""
         ...
 
@@ -140,7 +117,7 @@ class ActivityDispatcher:
         with log.bind_log_fields(
             **{log.FUNCTION_NAME: activity.name, log.INSTANCE_ID: call.instance.instance_id}
         ):
-            invocation = self._invoker.start(activity.name, activity.function, arguments)
+            invocation = self._invoker.start(activity, arguments)
         invocation.outcome.add_done_callback(lambda outcome: self._ended(call, invocation, outcome))
 
     def _ended(
@@ -212,7 +189,8 @@ class ActivityDispatcher:
         return self._failed(task_id, name, error)
 
 
-def _arguments(activity: ActivityFunction, text: str | None) -> Mapping[str, Any]:
-    if activity.parameter is None:
+def _arguments(activity: IndexedFunction, text: str | None) -> Mapping[str, object]:
+    parameter = activity.trigger.parameter
+    if not parameter:
         return {}
-    return {activity.parameter: None if text is None else load_json(text, activity.input_type)}
+    return {parameter: None if text is None else load_json(text, activity.input_type)}

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
     from func_host.clock import IdSource
     from func_host.durable.actions import OrchestratorAction
-    from func_host.durable.backend import Commit, MessageId, StoredInstance
+    from func_host.durable.backend import Commit, MessageId, OutgoingMessage, StoredInstance
     from func_host.durable.engine.replay import OrchestratorRun
     from func_host.durable.executor import Executor
     from func_host.durable.history import HistoryEvent, MessageEvent
@@ -369,8 +369,9 @@ class Session:
         for timer_id in run.take_cancelled_timers():
             self._draft.cancelled_timers.append(timer_id)
             self._state.open_timers.pop(timer_id, None)
-        if run.custom_status_is_set and self._custom_status != run.custom_status:
-            self._custom_status = run.custom_status
+        is_set, custom_status = run.custom_status
+        if is_set and custom_status != self._custom_status:
+            self._custom_status = custom_status
             self._draft.status_changed = True
 
     def _record_effect(
@@ -386,7 +387,7 @@ class Session:
                 self._must_commit = True
                 self._tell_parent()
 
-    def _child_message(self, action: CreateSubOrchestration) -> planning.OutgoingMessage:
+    def _child_message(self, action: CreateSubOrchestration) -> OutgoingMessage:
         started = self._state.started
         assert started is not None
         unknown = self._executor.why_unknown(action.name)

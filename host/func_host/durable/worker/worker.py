@@ -213,7 +213,7 @@ class DurableWorker:
 
     def _retry_delay_s(self, failures: int) -> float:
         settings = self._settings
-        delay_s = settings.retry_delay_s * 2 ** min(failures - 1, 16)
+        delay_s: float = settings.retry_delay_s * 2.0 ** min(failures - 1, 16)
         return min(delay_s, settings.retry_delay_max_s) * (0.5 + self._ids.jitter())
 
     async def _give_up(self, session: Session, *, delay_s: float) -> None:

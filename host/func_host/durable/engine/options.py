@@ -1,0 +1,65 @@
+"""What a run is told about its world."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Callable
+    from datetime import timedelta
+
+
+class FunctionCatalog(Protocol):
+    """What the engine asks about the functions of the app."""
+
+    def activity_name(self, function: str | Callable[..., Any]) -> str:
+        """Give the name under which an activity is called.
+
+        Raises:
+            TypeError: The function is not an activity.
+        """
+        ...
+
+    def activity_result_type(self, name: str) -> Any:
+        """Give the annotated result type of an activity; `Any` where there is none."""
+        ...
+
+    def orchestrator_name(self, function: str | Callable[..., Any]) -> str:
+        """Give the name under which an orchestrator is started.
+
+        Raises:
+            TypeError: The function is not an orchestrator.
+        """
+        ...
+
+    def orchestrator_result_type(self, name: str) -> Any:
+        """Give the annotated result type of an orchestrator; `Any` where there is none."""
+        ...
+
+    def is_user_file(self, filename: str) -> bool:
+        """Tell whether a stack trace should show frames of this file."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """What a run is told about its world.
+
+    Args:
+        catalog: The functions of the app.
+        replay_safe: Wraps a logger (or the name of one) so that it is silent while the second
+            argument says so.
+        timer_leg_max: Longest timer the store can hold; longer ones are split. None for no limit.
+        whole_episodes: True where every stored episode holds all steps asked for in it.
+        actions_max: How many steps an execution may ask for before it is failed.
+    """
+
+    catalog: FunctionCatalog
+    replay_safe: Callable[
+        [logging.Logger | str, Callable[[], bool]], logging.LoggerAdapter[logging.Logger]
+    ]
+    timer_leg_max: timedelta | None = None
+    whole_episodes: bool = True
+    actions_max: int = 100_000
