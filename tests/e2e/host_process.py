@@ -96,6 +96,7 @@ class HostProcess:
         self.folder = folder
         self.store = folder / "store" / "hub.db"
         self.output = folder / "host.log"
+        self.working_folder = folder
         self.port = port or free_port()
         self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=60)
         self.settings = dict(settings or {})
@@ -143,7 +144,7 @@ class HostProcess:
         with self.output.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 -- our own command line
                 command,
-                cwd=self.folder,
+                cwd=self.working_folder,
                 env=environment(self.settings),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
