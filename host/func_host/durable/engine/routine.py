@@ -8,7 +8,7 @@ the user runs once, and each `await` in them ends instead of waiting.
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 from func_bindings.durable.tasks import Task
 
@@ -78,10 +78,9 @@ class Routine:
             raise Returned(stop.value) from None
 
     def _task(self, yielded: Any) -> Task[Any]:
-        while not isinstance(yielded, Task):
+        while not _is_task(yielded):
             yielded = self._refuse(yielded)
-        task: Task[Any] = yielded
-        return task
+        return yielded
 
     def _refuse(self, yielded: object) -> Any:
         verb = "awaits" if self._is_coroutine else "yields"
@@ -105,3 +104,7 @@ class Routine:
                 self._routine.throw(GeneratorExit())
             except BaseException:  # noqa: BLE001 -- user code may end with anything; it is gone either way
                 return
+
+
+def _is_task(value: object) -> TypeGuard[Task[Any]]:
+    return isinstance(value, Task)
