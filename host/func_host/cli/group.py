@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from func_host import __version__
 from func_host.cli.new import new
 from func_host.cli.start import start
 from func_host.errors import AppError
@@ -31,7 +32,7 @@ class CommandGroup(click.Group):
 
 
 @click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="func-host", message="%(version)s")
+@click.version_option(__version__, message="%(version)s")
 def main() -> None:
     """Run serverless functions and durable orchestrations."""
 

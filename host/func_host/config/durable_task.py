@@ -60,6 +60,10 @@ class DurableTaskSettings:
         max_concurrent_orchestrator_functions: How many orchestrations take a step at a time.
         overridable_existing_instance_states: Which instances a start under the same id replaces.
         async_request_sleep_time: `Retry-After` of status answers that wait for completion.
+        default_version: Version of instances that are started without one.
+        max_orchestration_actions: An execution that asks for more steps than this is failed.
+        store_inputs_in_orchestration_history: Whether history keeps the inputs of activities and
+            sub-orchestrations.
         storage_provider: Where the hub is stored.
     """
 
@@ -70,6 +74,9 @@ class DurableTaskSettings:
     max_concurrent_orchestrator_functions: int = 100
     overridable_existing_instance_states: OverridableStates = OverridableStates.NON_RUNNING_STATES
     async_request_sleep_time: timedelta = timedelta(seconds=30)
+    default_version: str = ""
+    max_orchestration_actions: int = 100_000
+    store_inputs_in_orchestration_history: bool = False
     storage_provider: StorageProvider = field(default_factory=StorageProvider)
 
 
@@ -103,6 +110,13 @@ def read_durable_task(section: Section, settings: AppSettings) -> DurableTaskSet
             states or defaults.overridable_existing_instance_states
         ),
         async_request_sleep_time=timedelta(milliseconds=sleep_ms),
+        default_version=section.string("defaultVersion") or defaults.default_version,
+        max_orchestration_actions=section.integer(
+            "maxOrchestrationActions", defaults.max_orchestration_actions, at_least=1
+        ),
+        store_inputs_in_orchestration_history=section.boolean(
+            "storeInputsInOrchestrationHistory", default=False
+        ),
         storage_provider=_read_storage_provider(section.section("storageProvider")),
     )
 

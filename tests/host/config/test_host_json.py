@@ -92,6 +92,9 @@ def test_durable_settings_are_read(tmp_path: Path) -> None:
         "maxConcurrentActivityFunctions": 3,
         "maxConcurrentOrchestratorFunctions": "4",
         "overridableExistingInstanceStates": "anystate",
+        "defaultVersion": "1.5",
+        "maxOrchestrationActions": 50,
+        "storeInputsInOrchestrationHistory": "true",
         "httpSettings": {"defaultAsyncRequestSleepTimeMilliseconds": 1500},
         "storageProvider": {"type": "SQLite", "path": "a/b.db", "connectionName": "Other"},
     }
@@ -102,6 +105,9 @@ def test_durable_settings_are_read(tmp_path: Path) -> None:
     assert settings.max_concurrent_orchestrator_functions == 4
     assert settings.overridable_existing_instance_states is OverridableStates.ANY_STATE
     assert settings.async_request_sleep_time == timedelta(seconds=1.5)
+    assert settings.default_version == "1.5"
+    assert settings.max_orchestration_actions == 50
+    assert settings.store_inputs_in_orchestration_history
     assert settings.storage_provider.type is StorageType.SQLITE
     assert settings.storage_provider.path == "a/b.db"
     assert settings.storage_provider.connection_name == "Other"

@@ -1,0 +1,271 @@
+"""The composition root: builds the parts of a host, starts them in order and stops them.
+
+    socket ─▶ store ─▶ function threads ─▶ worker ─▶ HTTP          the start
+    HTTP and worker (what runs, ends) ─▶ function threads ─▶ store                 the stop
+
+The port is taken before the store is opened, so that a second host on the same port changes
+nothing; connections are accepted once everything behind them works. A part that fails stops the
+others: the host ends with its error instead of going on without it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING, Self
+
+from func_host import __version__
+from func_host.clock import SystemClock, SystemIds
+from func_host.config import MemoryStore
+from func_host.durable.catalog import AppCatalog
+from func_host.durable.client import TaskHubClient
+from func_host.durable.executor import InProcessExecutor
+from func_host.durable.links import ManagementLinks
+from func_host.durable.worker.settings import WorkerSettings
+from func_host.durable.worker.worker import DurableWorker
+from func_host.errors import AppError
+from func_host.invocation.invoker import LoopInvoker
+from func_host.server import HttpServer, ListeningSocket, is_loopback
+from func_host.web.app import create_app
+from func_host.web.settings import WebSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+    from starlette.types import ASGIApp
+
+    from func_host.clock import Clock, IdSource
+    from func_host.config import Configuration, HostJson, SqliteStore, Store
+    from func_host.durable.backend import Backend
+    from func_host.indexing import FunctionIndex
+
+DEFAULT_ADDRESS = "127.0.0.1"
+DEFAULT_PORT = 7071
+
+
+class Host:
+    """The parts that work without a socket: store, worker, client and the ASGI application.
+
+    An async context manager. What runs is drained on leaving, within `drainTimeout`.
+    """
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        index: FunctionIndex,
+        *,
+        origin: str,
+        master_key: str | None = None,
+        clock: Clock | None = None,
+        ids: IdSource | None = None,
+    ) -> None:
+        """Build a host of the functions; nothing is opened yet.
+
+        Args:
+            configuration: What the host is told.
+            index: The functions.
+            origin: Scheme and authority of links where no request says them.
+            master_key: Key that every request needs; None where only this machine can ask.
+            clock: Where the time comes from, if not from the machine.
+            ids: Where ids come from, if not from chance.
+        """
+        self._configuration = configuration
+        self._clock = clock or SystemClock()
+        self._ids = ids or SystemIds()
+        self._origin = origin
+        self._master_key = master_key
+        self.index = index
+        self._stack = AsyncExitStack()
+        self._is_drained = False
+
+    async def __aenter__(self) -> Self:
+        """Open the store and start the worker.
+
+        Raises:
+            BackendError: The store cannot be opened; the message says why and what to do.
+        """
+        async with AsyncExitStack() as stack:
+            await self._build(stack)
+            self._stack = stack.pop_all()
+        return self
+
+    async def _build(self, stack: AsyncExitStack) -> None:
+        host_json = self._configuration.host_json
+        backend = open_backend(self._configuration.store, self._clock)
+        self.backend: Backend = await stack.enter_async_context(backend)
+        timeout = host_json.function_timeout
+        invoker = await stack.enter_async_context(
+            LoopInvoker(
+                threads=host_json.worker.function_threads,
+                timeout_s=None if timeout is None else timeout.total_seconds(),
+            )
+        )
+        self.client = self._build_client(host_json)
+        self.app: ASGIApp = create_app(
+            index=self.index,
+            client=self.client,
+            invoker=invoker,
+            clock=self._clock,
+            settings=self._web_settings(host_json),
+        )
+        self._worker = self._build_worker(host_json, invoker)
+        tasks = await stack.enter_async_context(asyncio.TaskGroup())
+        self._working = tasks.create_task(self._worker.run())
+        stack.push_async_callback(self._stop_worker)
+
+    async def __aexit__(
+        self,
+        error_type: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Drain the worker, then close what it works with."""
+        # A part that failed cancels the body; its TaskGroup must see that and give its own error.
+        # Any other error of the body is the body's: the group would wrap it.
+        if isinstance(error, asyncio.CancelledError):
+            await self._stack.__aexit__(error_type, error, traceback)
+        else:
+            await self._stack.__aexit__(None, None, None)
+
+    async def drain(self) -> None:
+        """Take no new work and let what runs end, for as long as `drainTimeout`.
+
+        What has not ended then goes on at the next start.
+        """
+        timeout = self._configuration.host_json.worker.drain_timeout
+        self._is_drained = True
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout.total_seconds()):
+                await self._worker.drain()
+
+    async def _stop_worker(self) -> None:
+        if not self._working.done() and not self._is_drained:
+            await self.drain()
+        self._working.cancel()
+
+    def _build_client(self, host_json: HostJson) -> TaskHubClient:
+        durable = host_json.durable_task
+        return TaskHubClient(
+            backend=self.backend,
+            clock=self._clock,
+            ids=self._ids,
+            orchestrators=self.index,
+            links=ManagementLinks(
+                origin=self._origin, task_hub=durable.hub_name, key=self._master_key
+            ),
+            default_version=durable.default_version,
+            overridable_states=durable.overridable_existing_instance_states,
+        )
+
+    def _build_worker(self, host_json: HostJson, invoker: LoopInvoker) -> DurableWorker:
+        durable = host_json.durable_task
+        features = self.backend.features
+        catalog = AppCatalog(self.index)
+        return DurableWorker(
+            backend=self.backend,
+            executor=InProcessExecutor(
+                catalog,
+                timer_leg_max=features.timer_leg_max,
+                whole_episodes=features.whole_episodes,
+                actions_max=durable.max_orchestration_actions,
+                store_inputs=durable.store_inputs_in_orchestration_history,
+                default_version=durable.default_version,
+            ),
+            catalog=catalog,
+            invoker=invoker,
+            clock=self._clock,
+            ids=self._ids,
+            settings=WorkerSettings(
+                max_concurrent_activities=durable.max_concurrent_activity_functions,
+                max_concurrent_orchestrators=durable.max_concurrent_orchestrator_functions,
+                session_cache_size=host_json.worker.session_cache_size,
+                result_commit_delay_s=host_json.worker.result_commit_delay.total_seconds(),
+            ),
+        )
+
+    def _web_settings(self, host_json: HostJson) -> WebSettings:
+        return WebSettings(
+            route_prefix=host_json.http.route_prefix,
+            master_key=self._master_key,
+            task_hub=host_json.durable_task.hub_name,
+            body_bytes_max=host_json.http.request_body_bytes_max,
+            host_instance_id=self._ids.new_id(),
+            version=__version__,
+        )
+
+
+async def serve(
+    configuration: Configuration,
+    index: FunctionIndex,
+    *,
+    listening: ListeningSocket,
+    access_log: bool = False,
+    on_started: Callable[[Host], None],
+    stop: asyncio.Event,
+) -> None:
+    """Serve the functions on a bound socket until `stop` is set, then stop everything in order.
+
+    Raises:
+        AppError: The address needs a key and there is none.
+        BackendError: The store cannot be opened.
+        BaseExceptionGroup: A part of the host failed.
+    """
+    drain = configuration.host_json.worker.drain_timeout
+    master_key = required_key(configuration, listening.address)
+    async with Host(configuration, index, origin=listening.origin, master_key=master_key) as host:
+        server = HttpServer(
+            host.app,
+            listening,
+            access_log=access_log,
+            drain_timeout_s=drain.total_seconds(),
+        )
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(server.run())
+            await server.wait_started()
+            on_started(host)
+            await stop.wait()
+            async with asyncio.TaskGroup() as stopping:
+                stopping.create_task(server.stop())
+                stopping.create_task(host.drain())
+
+
+def required_key(configuration: Configuration, address: str) -> str | None:
+    """Give the key that requests to the address need; None on loopback, where none is needed.
+
+    Raises:
+        AppError: One is needed, and there is none.
+    """
+    if is_loopback(address):
+        return None
+    key = configuration.app_settings.master_key
+    if key is None:
+        raise AppError(
+            f"--host {address} can be reached from other machines: set FUNC_HOST_MASTER_KEY to the "
+            "key that requests shall need (header x-functions-key), or listen on 127.0.0.1."
+        )
+    return key
+
+
+def unfinished_in(store: SqliteStore) -> int:
+    """Count the instances that have not ended in a store that nobody needs to have opened.
+
+    Raises:
+        BackendError: It cannot be read.
+    """
+    from func_host.durable.backends.sqlite import summarize_store  # noqa: PLC0415 -- rarely needed
+
+    summary = summarize_store(store.path)
+    return 0 if summary is None else summary.unfinished
+
+
+def open_backend(store: Store, clock: Clock) -> Backend:
+    """Make the backend of a store; it is opened by entering it."""
+    if isinstance(store, MemoryStore):
+        from func_host.durable.backends import memory  # noqa: PLC0415 -- only one is needed
+
+        return memory.MemoryBackend(memory.MemoryStore(), clock)
+    from func_host.durable.backends.sqlite import SqliteBackend  # noqa: PLC0415
+
+    return SqliteBackend(store.path, clock)

@@ -1,0 +1,132 @@
+"""The HTTP socket: bound before anything else is started, served by uvicorn on the running loop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import os
+import socket
+from typing import TYPE_CHECKING, Final
+
+import uvicorn
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from starlette.types import ASGIApp
+
+KEEP_ALIVE_S: Final = 60
+BACKLOG: Final = 2048
+
+
+class HostFaultError(Exception):
+    """The machine does not let the host run (a port in use): its text is printed; exit 1."""
+
+
+class ListeningSocket:
+    """A TCP socket bound to an address, so that nobody else can have it; closed at the end.
+
+    Raises:
+        HostFaultError: The port is in use, or the address is not this machine's.
+    """
+
+    def __init__(self, address: str, port: int) -> None:
+        """Bind; port 0 takes a free one."""
+        try:
+            family, kind, protocol, _, where = socket.getaddrinfo(
+                address, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            )[0]
+            self.socket = socket.socket(family, kind, protocol)
+        except OSError as error:
+            raise HostFaultError(f"Cannot listen on {address}: {error.strerror}.") from error
+        try:
+            if os.name == "posix":  # elsewhere it lets a second process take the port
+                self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            self.socket.bind(where)
+        except OSError as error:
+            self.socket.close()
+            raise HostFaultError(
+                f"Port {port} on {address} cannot be used: {error.strerror}. Stop whoever uses it, "
+                "or start with --port N (0 takes a free one)."
+            ) from error
+        self.address = address
+        self.port: int = self.socket.getsockname()[1]
+
+    @property
+    def origin(self) -> str:
+        """Scheme and authority of URLs that reach the socket from this machine."""
+        if is_loopback(self.address) or self.address in {"0.0.0.0", "::"}:  # noqa: S104 -- compared
+            return f"http://localhost:{self.port}"
+        name = f"[{self.address}]" if ":" in self.address else self.address
+        return f"http://{name}:{self.port}"
+
+    def close(self) -> None:
+        """Give the port back."""
+        self.socket.close()
+
+
+def is_loopback(address: str) -> bool:
+    """Tell whether only this machine reaches the address."""
+    if address.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False
+
+
+class HttpServer:
+    """Serves an ASGI application on a bound socket: `run` it under a TaskGroup."""
+
+    def __init__(
+        self, app: ASGIApp, listening: ListeningSocket, *, access_log: bool, drain_timeout_s: float
+    ) -> None:
+        """Serve on the socket; a stop gives requests in flight so many seconds."""
+        self._listening = listening
+        config = uvicorn.Config(
+            app,
+            lifespan="off",
+            ws="none",
+            log_config=None,
+            access_log=access_log,
+            proxy_headers=False,
+            server_header=False,
+            timeout_keep_alive=KEEP_ALIVE_S,
+            timeout_graceful_shutdown=max(1, round(drain_timeout_s)),
+            backlog=BACKLOG,
+        )
+        self._server = _Server(config)
+
+    async def run(self) -> None:
+        """Serve until stopped, then until requests in flight are answered or their time is over."""
+        try:
+            await self._server.serve([self._listening.socket])
+        finally:
+            self._server.ended.set()
+
+    async def wait_started(self) -> None:
+        """Return once connections are accepted."""
+        await self._server.accepting.wait()
+
+    async def stop(self) -> None:
+        """Accept nothing more and wait for `run` to end; safe to call twice."""
+        self._server.should_exit = True
+        await self._server.ended.wait()
+
+
+class _Server(uvicorn.Server):
+    """A server that leaves signals to whoever runs it, and tells when it accepts connections."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.accepting = asyncio.Event()
+        self.ended = asyncio.Event()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.accepting.set()
