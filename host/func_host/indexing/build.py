@@ -7,19 +7,17 @@ from typing import TYPE_CHECKING
 
 from func_bindings.metadata import ActivityTrigger, HttpTrigger, OrchestrationTrigger
 from func_host.indexing.collecting import AppContents
-from func_host.indexing.functions import FunctionIndex
+from func_host.indexing.functions import FunctionIndex, call_name_of
 from func_host.indexing.importing import import_apps
 from func_host.indexing.judging import Judgement
 from func_host.indexing.loader import AppPackage
-from func_host.indexing.problems import IndexingError, problem_at, show_path
+from func_host.indexing.problems import IndexingError, Problem, problem_at, show_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from func_bindings.metadata import SourceLocation
     from func_host.indexing.collecting import FoundFunction
-    from func_host.indexing.functions import IndexedFunction
 
 
 def check_braces(route: str) -> None:
@@ -54,27 +52,31 @@ def build_index(
     import_apps(packages)
     contents = [AppContents(package) for package in packages]
     judgements = [Judgement(each, check_route) for each in _distinct(contents)]
-    indexed = [each.indexed for each in judgements if each.indexed is not None]
     problems = [
         *(problem for each in contents for problem in each.problems),
         *(problem for each in judgements for problem in each.problems),
         *_name_collisions(judgements),
-        *_call_name_collisions(indexed, OrchestrationTrigger, "orchestrator"),
-        *_call_name_collisions(indexed, ActivityTrigger, "activity"),
-        *_route_collisions(indexed),
+        *_call_name_collisions(judgements, OrchestrationTrigger, "orchestrator"),
+        *_call_name_collisions(judgements, ActivityTrigger, "activity"),
+        *_route_collisions(judgements),
     ]
     if problems:
         raise IndexingError(problems)
-    return FunctionIndex(indexed, [warning for each in contents for warning in each.warnings])
+    return FunctionIndex(
+        (each.indexed for each in judgements if each.indexed is not None),
+        (str(warning) for each in contents for warning in each.warnings),
+    )
 
 
-def _folder_problem(folder: Path) -> str | None:
+def _folder_problem(folder: Path) -> Problem | None:
     if folder.is_dir():
         return None
-    shown = show_path(folder)
-    if folder.exists():
-        return f"{shown}: this is a file: give the folder that holds it."
-    return f"{shown}: there is no such folder: give the folder that holds function_app.py."
+    text = (
+        "this is a file: give the folder that holds it."
+        if folder.exists()
+        else "there is no such folder: give the folder that holds function_app.py."
+    )
+    return Problem(str(folder), 0, text)
 
 
 def _distinct(contents: Iterable[AppContents]) -> list[FoundFunction]:
@@ -82,51 +84,49 @@ def _distinct(contents: Iterable[AppContents]) -> list[FoundFunction]:
     return list({id(e.function): e for content in contents for e in content.functions}.values())
 
 
-def _name_collisions(judgements: Iterable[Judgement]) -> Iterator[str]:
+def _name_collisions(judgements: Iterable[Judgement]) -> Iterator[Problem]:
     first: dict[str, Judgement] = {}
     for each in judgements:
         other = first.setdefault(each.name.lower(), each)
         if other is not each:
             yield problem_at(
                 each.location,
-                f"{each.name}: a function of this name is at {_show(other.location)} already: "
-                "rename one, or give it another name with function_name('…').",
+                f"{each.name}: a function of this name is at {_show(other)} already: rename one, "
+                "or give it another name with function_name('…').",
             )
 
 
 def _call_name_collisions(
-    functions: Iterable[IndexedFunction], kind: type, kind_name: str
-) -> Iterator[str]:
-    first: dict[str, IndexedFunction] = {}
-    for each in functions:
+    judgements: Iterable[Judgement], kind: type, kind_name: str
+) -> Iterator[Problem]:
+    first: dict[str, Judgement] = {}
+    for each in judgements:
         if isinstance(each.trigger, kind):
-            other = first.setdefault(each.call_name.lower(), each)
+            call_name = call_name_of(each.trigger, each.name)
+            other = first.setdefault(call_name.lower(), each)
             if other is not each and other.name.lower() != each.name.lower():
                 yield problem_at(
                     each.location,
-                    f"{each.name}: another {kind_name}, at {_show(other.location)}, is called "
-                    f"{each.call_name!r} already: choose another name.",
+                    f"{each.name}: another {kind_name}, {other.name} at {_show(other)}, is called "
+                    f"{call_name!r} already: choose another name.",
                 )
 
 
-def _route_collisions(functions: Iterable[IndexedFunction]) -> Iterator[str]:
-    first: dict[tuple[str, str], IndexedFunction] = {}
-    for each in functions:
-        if not isinstance(each.trigger, HttpTrigger):
-            continue
-        shape = _shape(each.trigger.route or "")
-        for method in each.trigger.methods or ("*",):
-            other = first.get((shape, method)) or first.get((shape, "*"))
-            if method == "*":
-                other = next((f for (s, _), f in first.items() if s == shape), None)
-            if other is not None and other is not each:
-                yield problem_at(
-                    each.location,
-                    f"{each.name}: the route {each.trigger.route!r} is served already, by "
-                    f"{other.name} at {_show(other.location)}: change the route or the methods.",
-                )
-                break
-            first[shape, method] = each
+def _route_collisions(judgements: Iterable[Judgement]) -> Iterator[Problem]:
+    served: dict[str, list[tuple[frozenset[str], Judgement]]] = {}
+    for each in judgements:
+        if isinstance(each.trigger, HttpTrigger):
+            methods = frozenset(each.trigger.methods)
+            same = served.setdefault(_shape(each.trigger.route or ""), [])
+            for taken, other in same:
+                if not methods or not taken or methods & taken:
+                    yield problem_at(
+                        each.location,
+                        f"{each.name}: the route {each.trigger.route!r} is served already, by "
+                        f"{other.name} at {_show(other)}: change the route or the methods.",
+                    )
+                    break
+            same.append((methods, each))
 
 
 def _shape(route: str) -> str:
@@ -134,5 +134,5 @@ def _shape(route: str) -> str:
     return re.sub(r"\{(\*{0,2})[^{}:?=]+", r"{\1", route.strip("/").lower())
 
 
-def _show(location: SourceLocation) -> str:
-    return f"{show_path(location.file)}:{location.line}"
+def _show(judgement: Judgement) -> str:
+    return f"{show_path(judgement.location.file)}:{judgement.location.line}"

@@ -9,7 +9,7 @@ from func_bindings.app import Blueprint, FunctionApp
 from func_bindings.http import AuthLevel
 from func_bindings.metadata import metadata_of
 from func_host.indexing.functions import layers_of
-from func_host.indexing.problems import problem_at, show_path
+from func_host.indexing.problems import Problem, problem_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,8 +36,8 @@ class AppContents:
     def __init__(self, package: AppPackage) -> None:
         """Look through every module of the app that has been imported."""
         self.functions: list[FoundFunction] = []
-        self.problems: list[str] = []
-        self.warnings: list[str] = []
+        self.problems: list[Problem] = []
+        self.warnings: list[Problem] = []
         self._package = package
         self._collect()
 
@@ -90,13 +90,11 @@ class AppContents:
         for name, member in vars(cls).items():
             metadata = metadata_of(member)
             if metadata is not None:
-                problem = problem_at(
-                    metadata.location,
+                text = (
                     f"{cls.__name__}.{name} is a method, and only functions of a module are found: "
-                    "move it out of the class.",
+                    "move it out of the class."
                 )
-                if problem not in self.problems:
-                    self.problems.append(problem)
+                self.problems.append(problem_at(metadata.location, text))
 
     def _warn_of(self, stray: object) -> None:
         first = metadata_of(stray.functions[0]) if isinstance(stray, Blueprint) else None
@@ -111,12 +109,12 @@ class AppContents:
         )
         self.warnings.append(problem_at(first.location, text))
 
-    def _explain_nothing(self) -> str:
-        folder = show_path(self._package.folder)
-        return (
-            f"{folder}: no function was found there: decorate one in function_app.py, for instance "
-            "with @route, or give the folder that holds the app."
+    def _explain_nothing(self) -> Problem:
+        text = (
+            "no function was found there: decorate one in function_app.py, for instance with "
+            "@route, or give the folder that holds the app."
         )
+        return Problem(str(self._package.folder), 0, text)
 
 
 def _distinct(objects: list[Any]) -> list[Any]:

@@ -51,13 +51,7 @@ class IndexedFunction:
     @property
     def call_name(self) -> str:
         """The name that orchestrators and clients call it by: its alias, else its own name."""
-        match self.trigger:
-            case OrchestrationTrigger(orchestration=str() as alias):
-                return alias
-            case ActivityTrigger(activity=str() as alias):
-                return alias
-            case _:
-                return self.name
+        return call_name_of(self.trigger, self.name)
 
     @property
     def input_type(self) -> Any:
@@ -75,6 +69,17 @@ class IndexedFunction:
         positional = [values[name] for name in first if name in values]
         named = {name: value for name, value in values.items() if name not in first}
         return self.function(*positional, **named)
+
+
+def call_name_of(trigger: Trigger | None, name: str) -> str:
+    """Give the alias of an orchestrator or activity, else the name of the function."""
+    match trigger:
+        case OrchestrationTrigger(orchestration=str() as alias):
+            return alias
+        case ActivityTrigger(activity=str() as alias):
+            return alias
+        case _:
+            return name
 
 
 _POSITIONAL_KINDS = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.VAR_POSITIONAL)

@@ -52,7 +52,7 @@ def _describe(package: AppPackage, module: str, place: str, error: BaseException
             'if __name__ == "__main__":'
         )
     text = "".join(_lines(traceback.TracebackException.from_exception(error), package.folder))
-    text = text.replace(f"{package.name}.", "").rstrip()
+    text = text.replace(f"{package.name}.", "").replace(package.name, package.app_name).rstrip()
     return "\n".join([f"{place}: {file} cannot be imported.", text, *_remedies(module, error)])
 
 

@@ -16,7 +16,7 @@ from func_bindings.metadata import (
 )
 from func_host.indexing.annotations import parameter_types, result_type, signature_of
 from func_host.indexing.functions import IndexedFunction
-from func_host.indexing.problems import problem_at
+from func_host.indexing.problems import Problem, problem_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -42,7 +42,11 @@ _TRIGGER_ARGUMENTS: dict[type, str] = {
 
 
 class Judgement:
-    """What is right and what is wrong with one function; `indexed` is None where it is wrong."""
+    """What is right and what is wrong with one function.
+
+    `trigger` is as complete as it can be made, None where there is not exactly one; `indexed` is
+    None where anything is wrong.
+    """
 
     def __init__(self, found: FoundFunction, check_route: Callable[[str], object]) -> None:
         """Judge a function.
@@ -51,8 +55,9 @@ class Judgement:
             found: The function and what its decorators say.
             check_route: Raises ValueError for a route template that cannot be read.
         """
-        self.problems: list[str] = []
+        self.problems: list[Problem] = []
         self.indexed: IndexedFunction | None = None
+        self.trigger: Trigger | None = None
         self._found = found
         self._function = found.function
         self._check_route = check_route
@@ -63,7 +68,7 @@ class Judgement:
 
     def _judge(self) -> None:
         self._check_name()
-        trigger = self._only_trigger()
+        trigger = self.trigger = self._only_trigger()
         try:
             parameters = dict(signature_of(self._function).parameters)
         except (TypeError, ValueError):
@@ -75,9 +80,11 @@ class Judgement:
         self._types = parameter_types(self._function)
         clients = self._bind_clients()
         trigger = self._bind_trigger(trigger, {each.parameter for each in clients})
-        self._check_rest({trigger.parameter, *(each.parameter for each in clients)}, trigger)
+        bound = {trigger.parameter, *(each.parameter for each in clients)}
+        if bound <= {None, *parameters}:
+            self._check_rest(bound, trigger)
         self._check_kind(trigger, clients)
-        trigger = self._complete(trigger)
+        self.trigger = trigger = self._complete(trigger)
         if not self.problems:
             self.indexed = self._index(trigger, clients)
 

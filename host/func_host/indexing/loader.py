@@ -170,7 +170,7 @@ class _AliasFinder:
         """Give the spec of a top-level module that exactly one app has.
 
         Raises:
-            ImportError: Several apps have it.
+            ModuleNotFoundError: Several apps have it.
         """
         del target
         if path is not None:
@@ -184,7 +184,7 @@ class _AliasFinder:
                 f"Several apps have a module {fullname!r} ({folders}), so it cannot be looked up "
                 "by text: use an import statement."
             )
-            raise ImportError(message, name=fullname)
+            raise ModuleNotFoundError(message, name=fullname)
         for owner in owners.values():
             return _alias_spec(fullname, f"{owner.name}.{fullname}")
         return None

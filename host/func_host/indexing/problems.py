@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,12 +14,25 @@ if TYPE_CHECKING:
     from func_bindings.metadata import SourceLocation
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Problem:
+    """One mistake; without a line where it is about a whole folder."""
+
+    file: str
+    line: int
+    text: str
+
+    def __str__(self) -> str:
+        place = show_path(self.file)
+        return f"{place}:{self.line}: {self.text}" if self.line else f"{place}: {self.text}"
+
+
 class IndexingError(AppError):
     """The functions of the apps cannot be served as they are; `problems` holds a line for each."""
 
-    def __init__(self, problems: Iterable[str]) -> None:
-        """Carry every problem at once."""
-        self.problems = tuple(problems)
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        """Carry every problem at once, in the order of the files and their lines."""
+        self.problems = tuple(str(problem) for problem in sorted(set(problems)))
         super().__init__("\n".join(self.problems))
 
 
@@ -35,6 +49,6 @@ def show_path(path: str | Path) -> str:
         return str(path)
 
 
-def problem_at(location: SourceLocation, text: str) -> str:
-    """Write one problem with its place."""
-    return f"{show_path(location.file)}:{location.line}: {text}"
+def problem_at(location: SourceLocation, text: str) -> Problem:
+    """Make a problem of a function."""
+    return Problem(location.file, location.line, text)
