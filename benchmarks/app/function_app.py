@@ -69,16 +69,22 @@ async def bench_step_async(number: int) -> Step:
 async def bench_chain(context: OrchestrationContext) -> list[str]:
     """Greet so many, one after the other."""
     size = context.get_input(Size)
-    hello = bench_hello_async if size.is_async else bench_hello
-    return [await context.call_activity(hello, f"{number}") for number in range(size.count)]
+    if size.is_async:
+        return [
+            await context.call_activity(bench_hello_async, f"{number}")
+            for number in range(size.count)
+        ]
+    return [await context.call_activity(bench_hello, f"{number}") for number in range(size.count)]
 
 
 @orchestration_trigger
 async def bench_fan_out(context: OrchestrationContext) -> int:
     """Square so many numbers side by side; give their sum."""
     size = context.get_input(Size)
-    square = bench_square_async if size.is_async else bench_square
-    tasks = [context.call_activity(square, number) for number in range(size.count)]
+    if size.is_async:
+        tasks = [context.call_activity(bench_square_async, number) for number in range(size.count)]
+    else:
+        tasks = [context.call_activity(bench_square, number) for number in range(size.count)]
     return sum(await context.task_all(tasks))
 
 
@@ -86,12 +92,14 @@ async def bench_fan_out(context: OrchestrationContext) -> int:
 async def bench_sequence(context: OrchestrationContext) -> dict[str, float]:
     """Do one step after the other; give the cost of the first and of the last 200 of them."""
     size = context.get_input(Size)
-    step = bench_step_async if size.is_async else bench_step
     marks = {1, MEASURED_STEPS + 1, size.count - MEASURED_STEPS, size.count}
     moments: dict[int, int] = {}
     number = 0
     while number < size.count:
-        done = await context.call_activity(step, number)
+        if size.is_async:
+            done = await context.call_activity(bench_step_async, number)
+        else:
+            done = await context.call_activity(bench_step, number)
         number = done.number
         if number in marks:
             moments[number] = done.at_ns

@@ -58,13 +58,12 @@ async def _fulfil(
 
     reservations: list[str] = []
     for line in order.lines:
-        reservation = await context.call_activity(
-            reserve_stock, StockRequest(order_id, line), retry=A_FEW_TIMES
-        )
+        wanted = StockRequest(order_id, line, context.current_utc_datetime)
+        reservation = await context.call_activity(reserve_stock, wanted, retry=A_FEW_TIMES)
         undo.append((release_stock, reservation))
         reservations.append(reservation.number)
 
-    charge = Charge(order_id, order.card, reservations, context.current_utc_datetime)
+    charge = Charge(order_id, order.card, reservations)
     payment = await context.call_activity(charge_card, charge, retry=A_FEW_TIMES)
     if not payment.is_accepted:
         raise OrderRefusedError("the card was declined")

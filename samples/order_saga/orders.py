@@ -24,10 +24,11 @@ class Order:
 
 @dataclass(frozen=True)
 class StockRequest:
-    """Which article to set aside for which order."""
+    """Which article to set aside for which order, asked for when."""
 
     order_id: str
     line: OrderLine
+    asked_at: datetime
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,6 @@ class Charge:
     order_id: str
     card: str
     reservations: list[str]
-    ordered_at: datetime
 
 
 @dataclass(frozen=True)

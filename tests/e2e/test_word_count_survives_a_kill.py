@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.e2e.host_process import HostProcess, wait_until
-from tests.e2e.witness import StoredHub, check_segment, read_store, read_witness
+from tests.e2e.witness import Line, StoredHub, check_segment, read_store, read_witness
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,6 +45,10 @@ def words_of_the_standard_library() -> tuple[list[list[object]], int]:
     return [list(item) for item in best], files
 
 
+def is_opening(line: Line, hub: StoredHub) -> bool:
+    return line.activity == "list_python_files" and hub.is_pending("stdlib")
+
+
 def test_word_count_equals_a_plain_script_also_when_it_is_killed_in_the_middle(
     sample: Callable[[str], Path], tmp_path: Path, chance: Chance
 ) -> None:
@@ -59,7 +63,7 @@ def test_word_count_equals_a_plain_script_also_when_it_is_killed_in_the_middle(
         host.kill()
         at_kill = read_store(host.store, tmp_path / "copy")
         begun_before = read_witness(witness)
-        check_segment(begun_before, NOTHING, at_kill, was_killed=True)
+        check_segment(begun_before, NOTHING, at_kill, was_killed=True, is_opening=is_opening)
 
         host.start()
         status = host.wait_for_end("stdlib")
@@ -69,6 +73,6 @@ def test_word_count_equals_a_plain_script_also_when_it_is_killed_in_the_middle(
         assert status["output"] == expected
         begun_after = read_witness(witness)[len(begun_before) :]
         at_end = read_store(host.store, tmp_path / "copy")
-        check_segment(begun_after, at_kill, at_end, was_killed=False)
+        check_segment(begun_after, at_kill, at_end, was_killed=False, is_opening=is_opening)
         assert set(at_end.ends_by_step().values()) == {1}
         assert len(at_end.succeeded()) == files + 1

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import Counter
 
 from func_bindings.metadata import HttpTrigger
-from func_host.indexing import index_apps
+from func_host.indexing import build_index
 from tests.e2e.host_process import REPOSITORY
 
 
 def test_names_and_routes_are_unique_across_samples() -> None:
     folders = sorted(path.parent for path in REPOSITORY.glob("samples/*/function_app.py"))
-    functions = index_apps(folders).functions
+    functions = build_index(folders).functions
 
     names = Counter(function.name.lower() for function in functions)
     routes = Counter(
