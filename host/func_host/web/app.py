@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from starlette.responses import HTMLResponse, Response
 
+from func_host.clock import SystemClock
 from func_host.log import METHOD, PATH
 from func_host.web.admin import Admin, needs_no_key
 from func_host.web.answers import empty_answer, message_answer
@@ -43,10 +44,17 @@ def create_app(
     index: FunctionIndex,
     client: TaskHubClient,
     invoker: Invoker,
-    clock: Clock,
     settings: WebSettings,
+    clock: Clock | None = None,
 ) -> ASGIApp:
     """Build the application.
+
+    Args:
+        index: The functions.
+        client: The durable client that functions get and the management API uses.
+        invoker: Calls the functions.
+        settings: What the surroundings say.
+        clock: Measures how long the host is up; the machine's where none is given.
 
     Raises:
         AppError: A route of the app cannot be served; every mistake has a line.
@@ -54,7 +62,7 @@ def create_app(
     return _App(
         routes=RouteTable(index.http_functions, client),
         management=Management(client, settings),
-        admin=Admin(index.functions, settings, clock),
+        admin=Admin(index.functions, settings, clock or SystemClock()),
         invoker=invoker,
         settings=settings,
     )

@@ -38,28 +38,22 @@ class RouteTable:
         """Read the routes.
 
         Raises:
-            AppError: A route cannot be read or is reserved, or two are the same; every such
-                mistake has a line.
+            AppError: A route cannot be read or is reserved; every such mistake has a line.
         """
         problems: list[str] = []
         routes: list[Route] = []
-        taken: dict[str, list[tuple[frozenset[str], str]]] = {}
         for each in sorted(functions, key=lambda function: function.name.lower()):
             trigger = each.trigger
             if not isinstance(trigger, HttpTrigger):
                 continue
-            text = each.name if trigger.route is None else trigger.route
-            methods = frozenset(trigger.methods)
-            problem = _reserved(text) or _conflict(text, methods, taken, each.name)
             try:
-                template = parse_template(text)
+                template = check_route(each.name if trigger.route is None else trigger.route)
             except RouteTemplateError as error:
-                problem = f"the route {error}"
-            else:
-                is_anonymous = trigger.auth_level is AuthLevel.ANONYMOUS
-                routes.append(Route(template, methods, is_anonymous, HttpFunction(each, client)))
-            if problem is not None:
-                problems.append(f"{each.location}: function '{each.name}': {problem}")
+                problems.append(f"{each.location}: {each.name}: the route {error}")
+                continue
+            is_anonymous = trigger.auth_level is AuthLevel.ANONYMOUS
+            methods = frozenset(trigger.methods)
+            routes.append(Route(template, methods, is_anonymous, HttpFunction(each, client)))
         if problems:
             raise AppError("\n".join(problems))
         self._routes = tuple(routes)
@@ -75,25 +69,14 @@ class RouteTable:
         return None
 
 
-def _reserved(text: str) -> str | None:
+def check_route(text: str) -> RouteTemplate:
+    """Read a route, given as it stands below the prefix.
+
+    Raises:
+        RouteTemplateError: It cannot be read, or it is one of the host's own.
+    """
     if text.strip("/").lower().startswith(_RESERVED):
-        return f"the route '{text}' begins with 'admin' or 'runtime', which are the host's own."
-    return None
-
-
-def _conflict(
-    text: str,
-    methods: frozenset[str],
-    taken: dict[str, list[tuple[frozenset[str], str]]],
-    name: str,
-) -> str | None:
-    """Note a route, and say which earlier one it is the same as."""
-    others = taken.setdefault(text.strip("/").lower(), [])
-    same = next(
-        (other for known, other in others if not (known and methods and known.isdisjoint(methods))),
-        None,
-    )
-    others.append((methods, name))
-    if same is None:
-        return None
-    return f"the route '{text}' is that of function '{same}' already: change it or its methods."
+        raise RouteTemplateError(
+            f"'{text}': what begins with 'admin' or 'runtime' is the host's own: name it otherwise."
+        )
+    return parse_template(text)
