@@ -10,14 +10,17 @@ import socket
 from typing import TYPE_CHECKING, Final
 
 import uvicorn
+from starlette.responses import PlainTextResponse
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from starlette.types import ASGIApp
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 KEEP_ALIVE_S: Final = 60
 BACKLOG: Final = 2048
+
+_STOPPING: Final = "The host is stopping. What it has accepted goes on when it is started again."
 
 
 class HostFaultError(Exception):
@@ -83,9 +86,12 @@ class HttpServer:
         self, app: ASGIApp, listening: ListeningSocket, *, access_log: bool, drain_timeout_s: float
     ) -> None:
         """Serve on the socket; a stop gives requests in flight so many seconds."""
+        self._app = app
         self._listening = listening
+        self._drain_timeout_s = drain_timeout_s
         config = uvicorn.Config(
-            app,
+            self._answer,
+            interface="asgi3",
             lifespan="off",
             ws="none",
             log_config=None,
@@ -93,13 +99,12 @@ class HttpServer:
             proxy_headers=False,
             server_header=False,
             timeout_keep_alive=KEEP_ALIVE_S,
-            timeout_graceful_shutdown=max(1, round(drain_timeout_s)),
             backlog=BACKLOG,
         )
         self._server = _Server(config)
 
     async def run(self) -> None:
-        """Serve until stopped, then until requests in flight are answered or their time is over."""
+        """Serve until stopped, then until no request is in flight any more."""
         try:
             await self._server.serve([self._listening.socket])
         finally:
@@ -110,9 +115,32 @@ class HttpServer:
         await self._server.accepting.wait()
 
     async def stop(self) -> None:
-        """Accept nothing more and wait for `run` to end; safe to call twice."""
+        """Accept nothing more; answer 503 to what is still in flight when its time is over."""
         self._server.should_exit = True
-        await self._server.ended.wait()
+        try:
+            async with asyncio.timeout(self._drain_timeout_s):
+                await self._server.ended.wait()
+        except TimeoutError:
+            for request in self._server.server_state.tasks:
+                request.cancel()
+            await self._server.ended.wait()
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let the application answer; where the stop cuts it off before it began, say so."""
+        is_begun = False
+
+        async def sending(message: Message) -> None:
+            nonlocal is_begun
+            is_begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, sending)
+        except asyncio.CancelledError:
+            if not self._server.should_exit:
+                raise
+            if not is_begun:
+                await PlainTextResponse(_STOPPING, 503, {"Retry-After": "1"})(scope, receive, send)
 
 
 class _Server(uvicorn.Server):
