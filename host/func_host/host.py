@@ -26,6 +26,7 @@ from func_host.durable.worker.settings import WorkerSettings
 from func_host.durable.worker.worker import DurableWorker
 from func_host.errors import AppError
 from func_host.invocation.invoker import LoopInvoker
+from func_host.invocation.watchdog import LoopWatchdog
 from func_host.server import HttpServer, ListeningSocket, is_loopback
 from func_host.web.app import create_app
 from func_host.web.settings import WebSettings
@@ -96,21 +97,27 @@ class Host:
         backend = open_backend(self._configuration.store, self._clock)
         self.backend: Backend = await stack.enter_async_context(backend)
         timeout = host_json.function_timeout
-        invoker = await stack.enter_async_context(
+        timeout_s = None if timeout is None else timeout.total_seconds()
+        stack.enter_context(LoopWatchdog(self.index, self._clock))
+        # Activities have threads of their own: those that are slow must not keep requests waiting.
+        http_invoker = await stack.enter_async_context(
+            LoopInvoker(threads=host_json.worker.function_threads, timeout_s=timeout_s)
+        )
+        activity_invoker = await stack.enter_async_context(
             LoopInvoker(
-                threads=host_json.worker.function_threads,
-                timeout_s=None if timeout is None else timeout.total_seconds(),
+                threads=host_json.durable_task.max_concurrent_activity_functions,
+                timeout_s=timeout_s,
             )
         )
         self.client = self._build_client(host_json)
         self.app: ASGIApp = create_app(
             index=self.index,
             client=self.client,
-            invoker=invoker,
+            invoker=http_invoker,
             clock=self._clock,
             settings=self._web_settings(host_json),
         )
-        self._worker = self._build_worker(host_json, invoker)
+        self._worker = self._build_worker(host_json, activity_invoker)
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         self._working = tasks.create_task(self._worker.run())
         stack.push_async_callback(self._stop_worker)
