@@ -79,7 +79,7 @@ class ReplayContext(OrchestrationContext):
 
     def get_input(self, expected_type: Any = None) -> Any:
         text = self._started.input
-        if text is None:
+        if text is None or text.strip() == "null":
             return None
         return load_json(text, Any if expected_type is None else expected_type)
 
