@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
+from func_host.durable.catalog import AppCatalog
 from func_host.durable.executor import InProcessExecutor
 from func_host.durable.history import EventRaised, ExecutionStarted, TimerFired
 from func_host.indexing import build_index
@@ -223,7 +224,7 @@ def check_compensation(hub: StoredHub, lines: list[Line]) -> None:
 
 def check_replay(hub: StoredHub, app: Path) -> None:
     """Promise 8."""
-    executor = InProcessExecutor(build_index([app]))
+    executor = InProcessExecutor(AppCatalog(build_index([app])), store_inputs=True)
     for instance_id, history in hub.histories.items():
         started = next(event for event in history if isinstance(event, ExecutionStarted))
         run, reason = executor.replay(started, history)
