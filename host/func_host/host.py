@@ -129,12 +129,7 @@ class Host:
         traceback: TracebackType | None,
     ) -> None:
         """Drain the worker, then close what it works with."""
-        # A part that failed cancels the body; its TaskGroup must see that and give its own error.
-        # Any other error of the body is the body's: the group would wrap it.
-        if isinstance(error, asyncio.CancelledError):
-            await self._stack.__aexit__(error_type, error, traceback)
-        else:
-            await self._stack.__aexit__(None, None, None)
+        await close_parts(self._stack, error)
 
     async def drain(self) -> None:
         """Take no new work and let what runs end, for as long as `drainTimeout`.
@@ -236,6 +231,17 @@ async def serve(
             async with asyncio.TaskGroup() as stopping:
                 stopping.create_task(server.stop())
                 stopping.create_task(host.drain())
+
+
+async def close_parts(stack: AsyncExitStack, error: BaseException | None) -> None:
+    """Close parts that run under a TaskGroup without letting the group wrap the body's own error.
+
+    A part that failed cancels the body: that error the group must see, to raise the part's.
+    """
+    if isinstance(error, asyncio.CancelledError):
+        await stack.__aexit__(type(error), error, error.__traceback__)
+    else:
+        await stack.__aexit__(None, None, None)
 
 
 def required_key(configuration: Configuration, address: str) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
 from pathlib import Path
 from typing import Final
 
@@ -36,6 +35,8 @@ def write_app(folder: Path) -> None:
     Raises:
         AppError: The folder is in use or cannot be written.
     """
+    from importlib.resources import files  # noqa: PLC0415 -- `start` does not wait for it
+
     try:
         if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise AppError(f"{folder} exists and is not an empty folder: give another name.")
