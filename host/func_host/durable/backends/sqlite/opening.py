@@ -99,7 +99,7 @@ def summarize_store(path: Path) -> HubSummary | None:
     try:
         with closing(_connect_without_writing(path)) as connection:
             if _pragma(connection, "application_id") != APPLICATION_ID:
-                return HubSummary()
+                return HubSummary(instances={})
             rows = connection.execute(SQL["summary"]).fetchall()
     except sqlite3.Error as error:
         raise _cannot_open(path, error) from error

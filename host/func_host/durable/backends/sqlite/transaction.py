@@ -59,7 +59,8 @@ class Transaction:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._cursor = connection.cursor()
-        (last_instance, last_message), *_ = self._cursor.execute(SQL["last_ids"]).fetchall()
+        rows: list[tuple[int, int]] = self._cursor.execute(SQL["last_ids"]).fetchall()
+        last_instance, last_message = rows[0]
         self._instance_keys = count(last_instance + 1)
         self._message_ids = count(last_message + 1)
 
