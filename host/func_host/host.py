@@ -25,10 +25,12 @@ from func_host.durable.links import ManagementLinks
 from func_host.durable.worker.settings import WorkerSettings
 from func_host.durable.worker.worker import DurableWorker
 from func_host.errors import AppError
+from func_host.indexing import FunctionIndex, build_index
 from func_host.invocation.invoker import LoopInvoker
 from func_host.invocation.watchdog import LoopWatchdog
 from func_host.server import HttpServer, ListeningSocket, is_loopback
 from func_host.web.app import create_app
+from func_host.web.route_template import parse_template
 from func_host.web.settings import WebSettings
 
 if TYPE_CHECKING:
@@ -40,7 +42,6 @@ if TYPE_CHECKING:
     from func_host.clock import Clock, IdSource
     from func_host.config import Configuration, HostJson, SqliteStore, Store
     from func_host.durable.backend import Backend
-    from func_host.indexing import FunctionIndex
 
 DEFAULT_ADDRESS = "127.0.0.1"
 DEFAULT_PORT = 7071
@@ -231,6 +232,24 @@ async def serve(
             async with asyncio.TaskGroup() as stopping:
                 stopping.create_task(server.stop())
                 stopping.create_task(host.drain())
+
+
+def load_functions(configuration: Configuration) -> FunctionIndex:
+    """Load the apps and index their functions, less those that settings switch off.
+
+    Raises:
+        AppError: There are mistakes in the apps; the message tells all of them.
+    """
+    index = build_index(configuration.app_dirs, parse_template)
+    wanted = configuration.host_json.functions
+    names = None if wanted is None else {name.lower() for name in wanted}
+    enabled = [
+        function
+        for function in index.functions
+        if (names is None or function.name.lower() in names)
+        and not configuration.app_settings.is_disabled(function.name)
+    ]
+    return FunctionIndex(enabled, index.warnings)
 
 
 async def close_parts(stack: AsyncExitStack, error: BaseException | None) -> None:

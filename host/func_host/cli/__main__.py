@@ -1,6 +1,6 @@
 """`python -m func_host.cli` is `func-host`."""
 
-from func_host.cli.group import main
+from func_host.cli.entry import run_as_module
 
 if __name__ == "__main__":
-    main(prog_name="func-host")
+    run_as_module()

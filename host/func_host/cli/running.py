@@ -15,11 +15,16 @@ from func_host.cli.levels import log_levels
 from func_host.cli.stopping import stop_signals
 from func_host.config import export_app_settings, other_store, process_environment
 from func_host.durable.backend import BackendError
-from func_host.host import DEFAULT_ADDRESS, DEFAULT_PORT, required_key, serve, unfinished_in
-from func_host.indexing import build_index
+from func_host.host import (
+    DEFAULT_ADDRESS,
+    DEFAULT_PORT,
+    load_functions,
+    required_key,
+    serve,
+    unfinished_in,
+)
 from func_host.log import REASON, configure_logging, is_coloured
 from func_host.server import HostFaultError, ListeningSocket
-from func_host.web.route_template import parse_template
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -62,7 +67,7 @@ def run(
         port = settings.local_port or DEFAULT_PORT
     try:
         with contextlib.closing(ListeningSocket(address, port)) as listening:
-            index = build_index(configuration.app_dirs, parse_template)
+            index = load_functions(configuration)
             _warn(index.warnings)
             _warn_of_other_store(configuration)
             with asyncio.Runner(loop_factory=_loop_factory()) as runner:

@@ -49,6 +49,11 @@ class AppSettings:
             value and key.lower().startswith(prefix) for key, value in self.values.items()
         )
 
+    def is_disabled(self, function: str) -> bool:
+        """Tell whether `AzureWebJobs.<function>.Disabled` switches the function off."""
+        value = self.get(f"AzureWebJobs.{function}.Disabled")
+        return value is not None and value.strip().lower() in {"true", "1"}
+
     def resolve(self, text: str) -> str:
         """Put settings in place of `%NAME%`.
 

@@ -85,16 +85,14 @@ class WorkerLimits:
             one costs a replay.
         result_commit_delay: Longest time for which the result of an activity may wait for the
             commit that makes it durable; 0 to 200 ms.
-        function_threads: Threads that run functions that are not async.
-        blocked_loop_warning: For how long a function may block the event loop before a warning
-            names it.
+        function_threads: Threads that run HTTP functions that are not async; activities have as
+            many of their own as may run at a time.
         drain_timeout: How long a stop waits for what runs.
     """
 
     session_cache_size: int = 1_000
     result_commit_delay: timedelta = timedelta(milliseconds=10)
     function_threads: int = field(default_factory=lambda: 10 * (os.cpu_count() or 1))
-    blocked_loop_warning: timedelta = timedelta(seconds=1)
     drain_timeout: timedelta = timedelta(seconds=10)
 
 
@@ -194,9 +192,6 @@ def _read_worker_limits(section: Section) -> WorkerLimits:
         result_commit_delay=delay_ms * millisecond,
         function_threads=section.integer(
             "functionThreads", defaults.function_threads, at_least=1, at_most=10_000
-        ),
-        blocked_loop_warning=section.duration(
-            "blockedLoopWarning", defaults.blocked_loop_warning, at_least=10 * millisecond
         ),
         drain_timeout=section.duration(
             "drainTimeout", defaults.drain_timeout, at_least=0 * _SECOND

@@ -7,10 +7,8 @@ from contextlib import AsyncExitStack, closing
 from typing import TYPE_CHECKING, Self
 
 from func_host.config import load_configuration
-from func_host.host import Host, close_parts
-from func_host.indexing import build_index
+from func_host.host import Host, close_parts, load_functions
 from func_host.server import HttpServer, ListeningSocket
-from func_host.web.route_template import parse_template
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -84,7 +82,7 @@ class AppHarness:
         configuration = load_configuration(
             self._app_dir, storage=self._storage, environment=self._settings
         )
-        index = build_index(configuration.app_dirs, parse_template)
+        index = load_functions(configuration)
         listening = stack.enter_context(closing(ListeningSocket("127.0.0.1", 0)))
         self.url = listening.origin
         host = await stack.enter_async_context(

@@ -75,6 +75,16 @@ def test_a_connection_is_a_string_or_a_section() -> None:
     assert not AppSettings({"Store__accountName": ""}).has_connection("Store")
 
 
+@pytest.mark.parametrize(
+    ("value", "disabled"), [("true", True), ("1", True), ("False", False), ("", False)]
+)
+def test_a_function_is_disabled_by_its_setting(value: str, disabled: bool) -> None:
+    settings = AppSettings({"AzureWebJobs.Pay.Disabled": value})
+
+    assert settings.is_disabled("pay") is disabled
+    assert not settings.is_disabled("other")
+
+
 def test_references_are_resolved_and_a_missing_one_is_named() -> None:
     settings = AppSettings({"NAME": "hub"})
 

@@ -210,7 +210,6 @@ def test_our_own_settings_stand_under_func_host(tmp_path: Path) -> None:
         "sessionCacheSize": 10,
         "resultCommitDelayInMilliseconds": 200,
         "functionThreads": 8,
-        "blockedLoopWarning": "00:00:00.25",
         "drainTimeout": "00:00:03",
     }
 
@@ -220,7 +219,6 @@ def test_our_own_settings_stand_under_func_host(tmp_path: Path) -> None:
     assert host_json.worker.session_cache_size == 10
     assert host_json.worker.result_commit_delay == timedelta(milliseconds=200)
     assert host_json.worker.function_threads == 8
-    assert host_json.worker.blocked_loop_warning == timedelta(milliseconds=250)
     assert host_json.worker.drain_timeout == timedelta(seconds=3)
     assert warnings == []
 
