@@ -60,21 +60,23 @@ def _parse(line: str) -> _Rule | None:
 
 def _translate(pattern: str) -> str:
     """Write a pattern as a regular expression: only `**` goes over slashes."""
-    parts = re.split(r"(\*\*/|/\*\*|\*\*|\*|\?|\[[^\]]+\])", pattern)
+    parts = re.split(r"(/\*\*/|\*\*/|/\*\*|\*\*|\*|\?|\[[^\]]+\])", pattern)
     return "".join(_translate_part(part) for part in parts)
 
 
 def _translate_part(part: str) -> str:
-    match part:
-        case "**/":
-            return "(?:.*/)?"
-        case "/**":
-            return "/.*"
-        case "**" | "*":
-            return "[^/]*"
-        case "?":
-            return "[^/]"
-        case _ if part.startswith("[") and part.endswith("]"):
-            return "[" + part[1:-1].replace("!", "^", 1 if part[1:2] == "!" else 0) + "]"
-        case _:
-            return re.escape(part)
+    if part in _WILDCARDS:
+        return _WILDCARDS[part]
+    if part.startswith("[") and part.endswith("]"):
+        return "[" + part[1:-1].replace("!", "^", 1 if part[1:2] == "!" else 0) + "]"
+    return re.escape(part)
+
+
+_WILDCARDS = {
+    "/**/": "/(?:.*/)?",
+    "**/": "(?:.*/)?",
+    "/**": "/.*",
+    "**": "[^/]*",
+    "*": "[^/]*",
+    "?": "[^/]",
+}

@@ -46,6 +46,7 @@ class AppPackage:
         self.builtins: dict[str, Any] = {**vars(builtins), "__import__": self._import}
         self._locals: dict[str, bool] = {}
         _finder().packages[self.name] = self
+        importlib.invalidate_caches()  # files may be younger than what the path finder remembers
 
     def load(self, module: str) -> types.ModuleType:
         """Import a module of the app by its name within the folder; `""` is the folder itself."""

@@ -1,10 +1,12 @@
-"""Apps written to a folder of the test."""
+"""Apps written to a folder of the test, indexed or refused."""
 
 from collections.abc import Callable
 from pathlib import Path
 from textwrap import dedent
 
 import pytest
+
+from func_host.indexing import FunctionIndex, IndexingError, build_index
 
 WriteApp = Callable[..., Path]
 
@@ -25,3 +27,28 @@ def write_app(tmp_path: Path) -> WriteApp:
         return app_dir
 
     return write
+
+
+IMPORTS = "from func_bindings import *\n"
+
+
+@pytest.fixture
+def index_of(write_app: WriteApp) -> Callable[[str], FunctionIndex]:
+    def index(source: str) -> FunctionIndex:
+        return build_index([write_app(IMPORTS + source)])
+
+    return index
+
+
+@pytest.fixture
+def problems_of(write_app: WriteApp) -> Callable[[str], tuple[str, ...]]:
+    """Give the problems of a function_app.py, without its path: `line: text`."""
+
+    def problems(source: str) -> tuple[str, ...]:
+        folder = write_app(IMPORTS + source)
+        with pytest.raises(IndexingError) as caught:
+            build_index([folder])
+        prefix = f"{folder / 'function_app.py'}:"
+        return tuple(problem.replace(prefix, "") for problem in caught.value.problems)
+
+    return problems

@@ -70,10 +70,12 @@ def test_an_import_inside_a_function_is_resolved_later_and_on_any_thread(
     second = load(write_app({"function_app.py": source, "late_module.py": "name = 2"}, "second"))
     found: list[int] = []
 
-    for app in (first, second):
-        thread = Thread(target=lambda read=app.read: found.append(read()))
-        thread.start()
-        thread.join()
+    def read_all() -> None:
+        found.extend(app.read() for app in (first, second))
+
+    thread = Thread(target=read_all)
+    thread.start()
+    thread.join()
 
     assert found == [1, 2]
 
