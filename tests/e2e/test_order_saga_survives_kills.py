@@ -45,8 +45,11 @@ pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 INSTANCES = int(os.environ.get("SAGA_INSTANCES", "60"))
 KILLS = int(os.environ.get("SAGA_KILLS", "4"))
+HOLD_S = INSTANCES / 30  # longer than it takes to place them all, so that all are in flight
+ACTIVITIES_EACH = 4  # roughly, retries included
 END_TIMEOUT_S = 30 + INSTANCES / 5
 NOTHING = StoredHub({}, {})
+BASE = "/runtime/webhooks/durabletask"
 
 
 def order(number: int) -> dict[str, Any]:
@@ -55,7 +58,7 @@ def order(number: int) -> dict[str, Any]:
         "lines": [{"sku": f"chair-{line}", "quantity": number} for line in range(1 + number % 3)],
         "card": "declined" if number % 7 == 3 else "4242-4242",
         "needs_confirmation": number % 5 == 2,
-        "dispatch_after_s": 0.5 * (number % 4),
+        "dispatch_after_s": HOLD_S * (2 + number % 4) / 4,
     }
 
 
@@ -77,31 +80,39 @@ class Customers:
     def order(self, number: int) -> None:
         """Place one order until it is acknowledged, then confirm it where it needs that."""
         order_id = f"order-{number}"
-        start = f"/runtime/webhooks/durabletask/orchestrators/order_saga/{order_id}"
-        self._ask_until_answered(start, lambda: order(number))
+        self._until_answered(f"{order_id} is placed", lambda: self._place(order_id, order(number)))
         self.acknowledged.add(order_id)
         if order(number)["needs_confirmation"]:
-            event = f"/runtime/webhooks/durabletask/instances/{order_id}/raiseEvent/Confirmed"
-            self._ask_until_answered(event, lambda: self._next_confirmation(order_id))
-            self.confirmed[order_id] = self.confirmations[order_id][-1]
+            self._until_answered(f"{order_id} is confirmed", lambda: self._confirm(order_id))
 
-    def _next_confirmation(self, order_id: str) -> str:
-        token = f"{order_id} confirmed {len(self.confirmations[order_id])}"
-        self.confirmations[order_id].append(token)
-        return token
+    def _place(self, order_id: str, wanted: dict[str, Any]) -> bool:
+        """Place the order, unless an earlier try has arrived after all."""
+        if self.host.client.get(f"{BASE}/instances/{order_id}").status_code != 404:
+            return True
+        answer = self.host.client.post(f"{BASE}/orchestrators/order_saga/{order_id}", json=wanted)
+        assert answer.status_code == 202, f"{order_id}: {answer.status_code} {answer.text}"
+        return True
 
-    def _ask_until_answered(self, path: str, body: Callable[[], object]) -> None:
+    def _confirm(self, order_id: str) -> bool:
+        """Confirm the order, every time in other words; 410 where it has been cancelled."""
+        sent = self.confirmations[order_id]
+        sent.append(f"{order_id} confirmed {len(sent)}")
+        event = f"{BASE}/instances/{order_id}/raiseEvent/Confirmed"
+        answer = self.host.client.post(event, json=sent[-1])
+        assert answer.status_code in {202, 410}, f"{event}: {answer.status_code} {answer.text}"
+        if answer.status_code == 202:
+            self.confirmed[order_id] = sent[-1]
+        return True
+
+    def _until_answered(self, what: str, ask: Callable[[], bool]) -> None:
         def is_answered() -> bool:
             assert not self.is_over.is_set(), "the test is over"
             try:
-                answer = self.host.client.post(path, json=body())
+                return ask()
             except httpx.TransportError:
                 return False
-            # 409: an earlier try was not answered, but has arrived.
-            assert answer.status_code in {202, 409}, f"{path}: {answer.status_code} {answer.text}"
-            return True
 
-        wait_until(is_answered, f"{path} is answered", END_TIMEOUT_S)
+        wait_until(is_answered, what, END_TIMEOUT_S)
 
 
 def test_sagas_end_right_however_often_the_host_is_killed(
@@ -141,11 +152,13 @@ def kill_many_times(
     """Kill after a random number of further activities; give the last look at store and witness."""
     before, seen = NOTHING, 0
     for _ in range(KILLS):
-        enough = seen + chance.randrange(1, 1 + 3 * INSTANCES // KILLS)
+        enough = seen + chance.randrange(1, 2 * ACTIVITIES_EACH * INSTANCES // KILLS)
+        enough = min(enough, ACTIVITIES_EACH * INSTANCES * 3 // 4)
         wait_until(lambda enough=enough: len(read_witness(log)) >= enough, f"{enough} activities")
         host.kill()
         after, lines = read_store(host.store, copy), read_witness(log)
         check_segment(lines[seen:], before, after, was_killed=True, is_opening=is_opening)
+        print(f"killed after {len(lines)} activities, {after.unfinished()} in flight")  # noqa: T201 -- shown with a failure
         before, seen = after, len(lines)
         host.start()
     return before, seen
@@ -158,7 +171,7 @@ def is_opening(line: Line, hub: StoredHub) -> bool:
 def unfinished(host: HostProcess) -> list[Any]:
     """Give the instances that have not ended."""
     answer = host.client.get(
-        "/runtime/webhooks/durabletask/instances",
+        f"{BASE}/instances",
         params={"runtimeStatus": "Pending,Running,ContinuedAsNew", "top": 1, "showInput": "false"},
     )
     assert answer.status_code == 200, answer.text

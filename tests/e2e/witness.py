@@ -94,6 +94,10 @@ class StoredHub:
         """Tell whether of this instance nothing but its start is stored."""
         return self.instances[instance_id].runtime_status is OrchestrationRuntimeStatus.Pending
 
+    def unfinished(self) -> int:
+        """Count the instances that have not ended."""
+        return sum(not each.runtime_status.is_terminal for each in self.instances.values())
+
     def scheduled(self) -> Counter[Call]:
         """Count the calls that are stored."""
         return Counter(
