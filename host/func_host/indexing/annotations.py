@@ -9,11 +9,11 @@ from __future__ import annotations
 import inspect
 import sys
 import typing
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from functools import lru_cache
 from typing import Any
 
-_RESULT_OF: dict[object, int] = {Generator: 2, Coroutine: 2, Awaitable: 0, AsyncGenerator: 0}
+_RESULT_OF: dict[object, int] = {Generator: 2, Coroutine: 2, Awaitable: 0}
 
 
 @lru_cache(maxsize=4096)
@@ -29,7 +29,7 @@ def parameter_types(function: Callable[..., Any]) -> dict[str, Any]:
 def result_type(function: Callable[..., Any]) -> Any:
     """Give the type of what the function ends with: of a generator, what it returns."""
     annotation = resolve_annotation(signature_of(function).return_annotation, function)
-    position = _RESULT_OF.get(typing.get_origin(annotation))
+    position = _RESULT_OF.get(typing.get_origin(annotation) or annotation)
     if position is None:
         return annotation
     arguments = typing.get_args(annotation)
