@@ -53,9 +53,10 @@ def prepare(kind: str) -> None:
     """Make `.venv` hold what the constraints file of this kind names, and this checkout."""
     wanted = _digest(kind)
     done = _read_stamp()
-    if wanted in done["installed"] and PYTHON.exists():
+    is_made = done["python"] == _python_identity() and PYTHON.exists()
+    if is_made and wanted in done["installed"]:
         return
-    if done["python"] != _python_identity() or not PYTHON.exists():
+    if not is_made:
         _make_environment()
         done = Stamp(python=_python_identity(), installed=[])
         _write_stamp(done)
