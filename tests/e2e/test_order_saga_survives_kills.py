@@ -21,8 +21,9 @@ from __future__ import annotations
 import os
 import threading
 from collections import defaultdict
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -87,7 +88,9 @@ class Customers:
 
     def _place(self, order_id: str, wanted: dict[str, Any]) -> bool:
         """Place the order, unless an earlier try has arrived after all."""
-        if self.host.client.get(f"{BASE}/instances/{order_id}").status_code != 404:
+        known = self.host.client.get(f"{BASE}/instances/{order_id}")
+        assert known.status_code in {200, 202, 404}, f"{order_id}: {known.status_code}"
+        if known.status_code != 404:
             return True
         answer = self.host.client.post(f"{BASE}/orchestrators/order_saga/{order_id}", json=wanted)
         assert answer.status_code == 202, f"{order_id}: {answer.status_code} {answer.text}"
@@ -126,7 +129,7 @@ def test_sagas_end_right_however_often_the_host_is_killed(
         with ThreadPoolExecutor(8) as pool:
             placed = [pool.submit(customers.order, number) for number in range(INSTANCES)]
             try:
-                before, seen = kill_many_times(host, log, tmp_path / "copy", chance)
+                before, seen = kill_many_times(host, log, tmp_path / "copy", chance, placed)
                 for order_is_placed in placed:
                     order_is_placed.result(END_TIMEOUT_S)
             finally:
@@ -147,14 +150,21 @@ def test_sagas_end_right_however_often_the_host_is_killed(
 
 
 def kill_many_times(
-    host: HostProcess, log: Path, copy: Path, chance: Chance
+    host: HostProcess, log: Path, copy: Path, chance: Chance, placed: list[Future[None]]
 ) -> tuple[StoredHub, int]:
     """Kill after a random number of further activities; give the last look at store and witness."""
+
+    def have_begun(enough: int) -> bool:
+        for order_is_placed in placed:
+            if order_is_placed.done():
+                order_is_placed.result()
+        return len(read_witness(log)) >= enough
+
     before, seen = NOTHING, 0
     for _ in range(KILLS):
         enough = seen + chance.randrange(1, 2 * ACTIVITIES_EACH * INSTANCES // KILLS)
         enough = min(enough, ACTIVITIES_EACH * INSTANCES * 3 // 4)
-        wait_until(lambda enough=enough: len(read_witness(log)) >= enough, f"{enough} activities")
+        wait_until(partial(have_begun, enough), f"{enough} activities have begun")
         host.kill()
         after, lines = read_store(host.store, copy), read_witness(log)
         check_segment(lines[seen:], before, after, was_killed=True, is_opening=is_opening)
