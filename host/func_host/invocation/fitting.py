@@ -11,7 +11,7 @@ import dataclasses
 import sys
 import types
 import typing
-from collections import deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Callable, Iterable, Mapping, MutableSet
 from collections.abc import Set as AbstractSet
 from enum import Enum
@@ -122,7 +122,8 @@ def _fit_generic(value: Any, origin: Any, arguments: tuple[Any, ...], path: str)
     if _is_a(origin, tuple):
         return _fit_tuple(_expect(value, list, path), arguments, path)
     if _is_a(origin, Mapping):
-        return _fit_mapping(_expect(value, dict, path), arguments, path)
+        mapping = _fit_mapping(_expect(value, dict, path), arguments, path)
+        return make_of(mapping) if (make_of := _MAKERS.get(origin)) else mapping
     if _is_a(origin, Iterable) and origin.__module__ in _COLLECTIONS:
         items = _fit_items(_expect(value, list, path), arguments[0], path)
         return make_of(items) if (make_of := _MAKERS.get(origin)) else items
@@ -131,7 +132,9 @@ def _fit_generic(value: Any, origin: Any, arguments: tuple[Any, ...], path: str)
 
 
 _COLLECTIONS = {"builtins", "collections", "collections.abc"}
-_MAKERS: dict[Any, Callable[[list[Any]], Any]] = {
+_MAKERS: dict[Any, Callable[[Any], Any]] = {
+    Counter: Counter,
+    OrderedDict: OrderedDict,
     set: set,
     frozenset: frozenset,
     AbstractSet: set,

@@ -43,7 +43,9 @@ def to_writable(value: Any) -> Any:  # noqa: PLR0911 -- a table of types
         case float():
             _refuse_not_a_number(value)
             return float(value)
-        case bool() | Integral():
+        case bool():  # as the key of a dictionary: elsewhere msgspec writes it itself
+            raise TypeError(type(value).__name__)
+        case Integral():
             return int(value)
         case PurePath():
             return str(value)
@@ -120,41 +122,56 @@ def _leaves(value: object) -> Iterator[tuple[str, object, int]]:
     stack: list[tuple[str, object, int]] = [("$", value, 0)]
     while stack:
         path, part, depth = stack.pop()
-        children = _children(part)
-        if children is None or depth > _DEPTH_MAX:
+        children = _listed_children(part) if depth <= _DEPTH_MAX else None
+        if children is None:
             yield path, part, depth
         else:
             stack.extend(
                 (f"{path}{piece}"[:_PATH_LENGTH_MAX], child, depth + 1)
-                for piece, child in reversed(list(children))
+                for piece, child in reversed(children)
             )
 
 
-def _children(value: Any) -> Iterator[tuple[str, object]] | None:
-    if value is None or isinstance(value, str | int | float | bytes | Enum | type):
+def _listed_children(value: object) -> list[tuple[str, object]] | None:
+    try:
+        children = _children(value)
+        return None if children is None else list(children)
+    except Exception:  # noqa: BLE001 -- a user's class may raise anything when it is looked into
         return None
+
+
+def _children(value: Any) -> Iterator[tuple[str, object]] | None:
+    if value is None or isinstance(value, str | int | float | bytes | type):
+        return None
+    if isinstance(value, Enum):
+        return iter([(".value", value.value)])
     if isinstance(value, Mapping):
         return _entries(value)  # pyright: ignore[reportUnknownArgumentType] -- user data
     if isinstance(value, list | tuple | AbstractSet | deque):
         return ((f"[{index}]", item) for index, item in enumerate(value))  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] -- user data
+    names = _field_names(value)
+    return ((f".{name}", getattr(value, name, None)) for name in names) if names else None
+
+
+def _field_names(value: Any) -> list[str]:
+    """Give the fields of a dataclass, a pydantic model, a Struct or a class of attrs."""
     if dataclasses.is_dataclass(value):
-        return ((f".{f.name}", getattr(value, f.name, None)) for f in dataclasses.fields(value))
+        return [each.name for each in dataclasses.fields(value)]
     if is_pydantic_model(value):
-        fields: dict[str, object] = getattr(value, "__dict__", {})
-        return ((f".{name}", field) for name, field in fields.items())
-    names: list[str] = [
+        return list(getattr(value, "__dict__", ()))
+    return [
         *getattr(value, "__struct_fields__", ()),
         *(attribute.name for attribute in getattr(value, "__attrs_attrs__", ())),
     ]
-    return ((f".{name}", getattr(value, name, None)) for name in names) if names else None
 
 
 def _entries(mapping: Mapping[Any, object]) -> Iterator[tuple[str, object]]:
     for key, value in mapping.items():
-        try:
-            msgspec.json.encode({key: None}, enc_hook=to_writable)
-        except Exception:  # noqa: BLE001 -- whatever it is, the key cannot be written
-            yield f"[{key!r}]", _UnwritableKey(key)
+        if not (isinstance(key, str) and key.isascii()):
+            try:
+                msgspec.json.encode({key: None}, enc_hook=to_writable)
+            except Exception:  # noqa: BLE001 -- whatever it is, the key cannot be written
+                yield f"[{key!r}]", _UnwritableKey(key)
         yield (f".{key}" if str(key).isidentifier() else f"[{key!r}]"), value
 
 

@@ -32,6 +32,8 @@ def dump_json(value: object) -> str:
     Raises:
         SerializationError: It cannot be written; the message names the place inside the value.
     """
+    if value is None:
+        return "null"
     try:
         written = _encode(value)
     except Exception as error:
