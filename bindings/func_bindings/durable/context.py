@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, overload
 
 from func_bindings.durable.tasks import Task, TimerTask, WhenAllTask, WhenAnyTask
 
 if TYPE_CHECKING:
     import logging
-    from collections.abc import Callable, Coroutine, Generator, Iterable
+    from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping, Sequence
     from datetime import datetime, timedelta
     from uuid import UUID
 
     from func_bindings.durable.retry import RetryOptions
 
 T = TypeVar("T")
+
+
+class _Dataclass(Protocol):
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+
+# What an orchestrator that is a plain function may return. That generators are not among it is what
+# lets mypy tell a generator's result: it gives up where two overloads fit.
+PlainT = TypeVar(
+    "PlainT", bound="str | float | Sequence[Any] | Mapping[Any, Any] | _Dataclass | None"
+)
 
 
 class OrchestrationContext(ABC):
@@ -167,7 +178,16 @@ class OrchestrationContext(ABC):
         name: str,
         retry_options: RetryOptions,
         input_: object = None,
-        expected_type: type[Any] | None = None,
+        *,
+        expected_type: type[T],
+    ) -> Task[T]: ...
+    @overload
+    def call_activity_with_retry(
+        self,
+        name: str,
+        retry_options: RetryOptions,
+        input_: object = None,
+        expected_type: None = None,
     ) -> Task[Any]: ...
     def call_activity_with_retry(
         self,
@@ -183,7 +203,7 @@ class OrchestrationContext(ABC):
     @overload
     def call_sub_orchestrator(
         self,
-        name: Callable[..., Coroutine[Any, Any, T]] | Callable[..., Generator[Any, Any, T]],
+        name: Callable[..., Coroutine[Any, Any, T]],
         input_: object = None,
         instance_id: str | None = None,
         version: str | None = None,
@@ -191,6 +211,28 @@ class OrchestrationContext(ABC):
         *,
         retry: RetryOptions | None = None,
     ) -> Task[T]: ...
+    @overload
+    def call_sub_orchestrator(
+        self,
+        name: Callable[..., Generator[Any, Any, T]],
+        input_: object = None,
+        instance_id: str | None = None,
+        version: str | None = None,
+        expected_type: None = None,
+        *,
+        retry: RetryOptions | None = None,
+    ) -> Task[T]: ...
+    @overload
+    def call_sub_orchestrator(
+        self,
+        name: Callable[..., PlainT],
+        input_: object = None,
+        instance_id: str | None = None,
+        version: str | None = None,
+        expected_type: None = None,
+        *,
+        retry: RetryOptions | None = None,
+    ) -> Task[PlainT]: ...
     @overload
     def call_sub_orchestrator(
         self,
@@ -205,11 +247,11 @@ class OrchestrationContext(ABC):
     @overload
     def call_sub_orchestrator(
         self,
-        name: str | Callable[..., Any],
+        name: str,
         input_: object = None,
         instance_id: str | None = None,
         version: str | None = None,
-        expected_type: type[Any] | None = None,
+        expected_type: None = None,
         *,
         retry: RetryOptions | None = None,
     ) -> Task[Any]: ...
@@ -233,6 +275,57 @@ class OrchestrationContext(ABC):
             SerializationError: The input cannot be written as JSON; the message names its path.
         """
 
+    @overload
+    def call_sub_orchestrator_with_retry(
+        self,
+        name: Callable[..., Coroutine[Any, Any, T]],
+        retry_options: RetryOptions,
+        input_: object = None,
+        instance_id: str | None = None,
+        version: str | None = None,
+        expected_type: None = None,
+    ) -> Task[T]: ...
+    @overload
+    def call_sub_orchestrator_with_retry(
+        self,
+        name: Callable[..., Generator[Any, Any, T]],
+        retry_options: RetryOptions,
+        input_: object = None,
+        instance_id: str | None = None,
+        version: str | None = None,
+        expected_type: None = None,
+    ) -> Task[T]: ...
+    @overload
+    def call_sub_orchestrator_with_retry(
+        self,
+        name: Callable[..., PlainT],
+        retry_options: RetryOptions,
+        input_: object = None,
+        instance_id: str | None = None,
+        version: str | None = None,
+        expected_type: None = None,
+    ) -> Task[PlainT]: ...
+    @overload
+    def call_sub_orchestrator_with_retry(
+        self,
+        name: str,
+        retry_options: RetryOptions,
+        input_: object = None,
+        instance_id: str | None = None,
+        version: str | None = None,
+        *,
+        expected_type: type[T],
+    ) -> Task[T]: ...
+    @overload
+    def call_sub_orchestrator_with_retry(
+        self,
+        name: str,
+        retry_options: RetryOptions,
+        input_: object = None,
+        instance_id: str | None = None,
+        version: str | None = None,
+        expected_type: None = None,
+    ) -> Task[Any]: ...
     def call_sub_orchestrator_with_retry(
         self,
         name: str | Callable[..., Any],

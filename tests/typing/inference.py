@@ -1,0 +1,155 @@
+# pyright: strict, reportUnnecessaryTypeIgnoreComment=true
+"""What the type checkers infer of an app: this file is checked, never run.
+
+A comment that ignores an error must be needed, so each one states what is refused.
+"""
+
+from collections.abc import Callable, Coroutine, Generator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, assert_type
+
+
+import func_bindings as func
+from func_bindings import (
+    DurableClient,
+    FunctionApp,
+    HttpRequest,
+    HttpResponse,
+    OrchestrationContext,
+    RetryOptions,
+    Task,
+    activity_trigger,
+    durable_client,
+    function_name,
+    orchestration_trigger,
+    route,
+)
+
+app = FunctionApp(http_auth_level="anonymous")
+blueprint = func.Blueprint()
+app.register_functions(blueprint)
+
+
+@dataclass
+class Order:
+    name: str
+
+
+@activity_trigger
+def bare(city: str) -> str:
+    return city
+
+
+@activity_trigger(input_name="city", activity="Called")
+def called(city: str) -> int:
+    return len(city)
+
+
+@activity_trigger
+async def asynchronous(order: Order) -> Order:
+    return order
+
+
+@activity_trigger()
+async def asynchronous_called(order: Order) -> list[Order]:
+    return [order]
+
+
+@activity_trigger
+def untyped_content(order: Order) -> dict[str, Any]:
+    return {"name": order.name}
+
+
+@app.function_name("Renamed")
+@app.activity_trigger(input_name="order")
+def of_app(order: Order) -> Order | None:
+    return order
+
+
+@blueprint.activity_trigger
+def of_blueprint() -> None: ...
+
+
+@orchestration_trigger
+async def child(context: OrchestrationContext) -> Order:
+    return context.get_input(Order)
+
+
+@app.orchestration_trigger(context_name="context")
+def generator_child(context: OrchestrationContext) -> Generator[Task[Any], Any, Order]:
+    yield context.create_timer(timedelta(days=1))
+    return Order("x")
+
+
+@orchestration_trigger
+def plain_child(context: OrchestrationContext) -> Order:
+    return context.get_input(Order)
+
+
+@function_name("start")
+@route("start/{name}", methods=["POST"], auth_level="function")
+@durable_client
+async def start(request: HttpRequest, client: DurableClient) -> HttpResponse:
+    assert_type(request.route_params["name"], str)
+    instance_id = await client.start_new(child, client_input=request.get_json())
+    assert_type(instance_id, str)
+    return client.create_check_status_response(request, instance_id)
+
+
+# A decorated function stays what it was, bare and called, free and of an app object.
+assert_type(bare("x"), str)
+assert_type(called("x"), int)
+assert_type(of_app(Order("x")), Order | None)
+assert_type(of_blueprint(), None)
+calls: Callable[[Order], Coroutine[Any, Any, list[Order]]] = asynchronous_called
+starts: Callable[[HttpRequest, DurableClient], Coroutine[Any, Any, HttpResponse]] = start
+bare(city="x")
+bare(town="x")  # type: ignore[call-arg]
+bare(3)  # type: ignore[arg-type]
+
+
+@orchestration_trigger
+async def calls_activities(context: OrchestrationContext) -> None:
+    retry = RetryOptions(1000, 3)
+    assert_type(await context.call_activity(bare, "x"), str)
+    assert_type(await context.call_activity(called, "x", retry=retry), int)
+    assert_type(await context.call_activity(asynchronous, Order("x")), Order)
+    assert_type(await context.call_activity(asynchronous_called, Order("x")), list[Order])
+    assert_type(await context.call_activity(of_app, Order("x")), Order | None)
+    assert_type(await context.call_activity(untyped_content, Order("x")), dict[str, Any])
+    assert_type(await context.call_activity("bare", "x"), Any)
+    assert_type(await context.call_activity("bare", "x", str), str)
+    assert_type(await context.call_activity("bare", expected_type=Order), Order)
+    assert_type(await context.call_activity_with_retry(called, retry, "x"), int)
+    assert_type(await context.call_activity_with_retry(asynchronous, retry, 1), Order)
+    wrong: int = await context.call_activity(bare, "x")  # type: ignore[arg-type]
+    del wrong
+
+
+@orchestration_trigger
+async def calls_children(context: OrchestrationContext) -> None:
+    assert_type(await context.call_sub_orchestrator(child, Order("x")), Order)
+    assert_type(await context.call_sub_orchestrator(generator_child), Order)
+    assert_type(await context.call_sub_orchestrator("child"), Any)
+    assert_type(await context.call_sub_orchestrator("child", expected_type=Order), Order)
+    assert_type(await context.call_sub_orchestrator(plain_child), Order)
+    retry = RetryOptions(1000, 3)
+    assert_type(await context.call_sub_orchestrator(child, retry=retry), Order)
+    assert_type(await context.call_sub_orchestrator_with_retry(generator_child, retry), Order)
+    assert_type(await context.call_sub_orchestrator_with_retry("child", retry), Any)
+
+
+@orchestration_trigger
+async def composes(context: OrchestrationContext) -> None:
+    tasks = [context.call_activity(bare, city) for city in ("a", "b")]
+    assert_type(tasks, list[Task[str]])
+    assert_type(await context.task_all(tasks), list[str])
+    assert_type(await context.when_any(tasks), Task[str])
+    assert_type(await (await context.task_any(tasks)), str)
+    assert_type(await context.wait_for_external_event("Done"), Any)
+    assert_type(await context.wait_for_external_event("Done", Order), Order)
+    assert_type(await context.create_timer(timedelta(1)), None)
+    assert_type(context.get_input(), Any)
+    assert_type(context.get_input(Order), Order)
+    tasks[0].no_such_attribute  # type: ignore[attr-defined]  # noqa: B018
