@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from func_bindings.durable.status import OrchestrationRuntimeStatus
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 _TOKEN = "x-ms-continuation-token"  # noqa: S105 -- the name of a header
 _PAGE_SIZE = 100
+_BEGINNING = datetime.min.replace(tzinfo=UTC)
 
 
 class HubQueries:
@@ -54,7 +56,7 @@ class HubQueries:
         show_input = query.flag("showInput", default=True)
         asked = InstanceQuery(
             created_time_from=query.timestamp("createdTimeFrom"),
-            created_time_to=query.timestamp("createdTimeTo"),
+            created_time_to=_until(query),
             runtime_status=query.statuses("runtimeStatus"),
             instance_id_prefix=query.text("instanceIdPrefix") or None,
             page_size=self._page_size(query),
@@ -95,6 +97,12 @@ class HubQueries:
         if asked < 1:
             raise BadArgumentError(f"A page holds at least one instance, not {asked}: top.")
         return min(asked, self._settings.page_size_max)
+
+
+def _until(query: Query) -> datetime | None:
+    """Give the end of the window; the beginning of time is how clients write that there is none."""
+    moment = query.timestamp("createdTimeTo")
+    return None if moment == _BEGINNING else moment
 
 
 async def shown_history(
