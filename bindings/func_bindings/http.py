@@ -152,7 +152,7 @@ class HttpRequest:
         return self._route_params
 
     @property
-    def form(self) -> Mapping[str, str]:
+    def form(self) -> FormData:
         """Fields of a submitted form, url-encoded or multipart; empty for any other body.
 
         Raises:
@@ -204,7 +204,7 @@ class HttpResponse:
 
     def __init__(
         self,
-        body: str | bytes | None = None,
+        body: str | bytes | bytearray | None = None,
         *,
         status_code: int = 200,
         headers: Mapping[str, str] | Iterable[tuple[str, str]] | None = None,

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, assert_type
 
-
 import func_bindings as func
 from func_bindings import (
     DurableClient,
