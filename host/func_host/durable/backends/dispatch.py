@@ -8,7 +8,8 @@ waits for that time.
 
 Recovery walks the store by instance id, a page at a time. An instance that gets a message before
 the walk has reached it is read back from the store, so that older messages come first, and is
-skipped by the walk.
+skipped by the walk. When more instances are ready than may be remembered, further ones are left to
+another such walk.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from func_host.clock import Clock
 
+READY_MAX = 20_000
 CACHED_BYTES_MAX = 16 * 1024 * 1024
 PAGE_SIZE = 256
 RECOVERY_PAGE_SIZE = 500
@@ -98,7 +100,9 @@ class Dispatcher:
         self._cached_bytes = 0
         self._scanned: tuple[int, int] = (-1, -1)
         self._next_due: int | None = None
-        self._walked: str | None = ""  # None once recovery has seen every instance
+        self._walked: str | None = ""  # how far the walk has come; None where there is none
+        self._is_first_walk = True
+        self._has_missed = False  # instances were left to the next walk
         self._recovering: set[str] = set()
         self._overtook_walk: set[str] = set()
         self._walking = asyncio.Lock()
@@ -117,15 +121,10 @@ class Dispatcher:
 
     def arrived(self, arrival: Arrival) -> None:
         """Note a durable message that is visible now."""
-        instance_id = arrival.instance_id
-        box = self._mailboxes.setdefault(instance_id, _Mailbox())
-        if self._overtakes_walk(instance_id):
-            box.is_stale = box.is_reopened = True
-        if not box.is_stale:
-            if arrival.message.id in box.delivered:
-                return
-            self._cache(box, arrival)
-        self._enqueue(instance_id)
+        if arrival.instance_id in self._mailboxes or len(self._ready) < READY_MAX:
+            self._remember(arrival)
+        else:
+            self._has_missed = True
 
     def delayed(self, visible_at: int, message_id: MessageId) -> None:
         """Note a durable message that becomes visible later."""
@@ -159,8 +158,7 @@ class Dispatcher:
 
     def abandon(self, instance_id: str) -> None:
         """Hand out again what is unconsumed, or that activities are left open."""
-        box = self._mailboxes.setdefault(instance_id, _Mailbox())
-        self._overtakes_walk(instance_id)
+        box = self._open_box(instance_id)
         box.delivered.clear()
         self._drop_cache(box)
         box.is_stale = box.is_reopened = True
@@ -175,7 +173,8 @@ class Dispatcher:
             item = self._take()
             if item is not None:
                 return item
-            await self._wait()
+            if not self._begin_walk():
+                await self._wait()
 
     def _take(self) -> WorkItem | None:
         now = to_microseconds(self._clock.now())
@@ -218,7 +217,7 @@ class Dispatcher:
         box.is_stale = len(arrivals) == PAGE_SIZE
 
     def _collect_due(self, now: int) -> None:
-        if self._next_due is None or self._next_due > now:
+        if self._next_due is None or self._next_due > now or len(self._ready) >= READY_MAX:
             return
         arrivals = self._source.due(after=self._scanned, until=now, limit=PAGE_SIZE)
         if arrivals:
@@ -226,30 +225,58 @@ class Dispatcher:
         if len(arrivals) < PAGE_SIZE:
             self._next_due = self._source.next_due(after=self._scanned)
         for arrival in arrivals:
-            self.arrived(arrival)
+            self._remember(arrival)
 
     async def _recover(self) -> None:
-        if self._walked is None or self._recovering:
-            return
-        async with self._walking:
-            while self._walked is not None and not self._recovering:
+        """Walk on, once what the walk found last has been handed out."""
+        while not self._recovering and self._begin_walk():
+            async with self._walking:
+                if self._walked is None or self._recovering:  # another worker was quicker
+                    continue
                 page = await self._source.recoverable(after=self._walked, limit=RECOVERY_PAGE_SIZE)
                 self._walked = page[-1] if len(page) == RECOVERY_PAGE_SIZE else None
-                self._reopen(page)
+                self._recover_page(page)
 
-    def _reopen(self, page: Sequence[str]) -> None:
+    def _begin_walk(self) -> bool:
+        """Tell whether there is a walk to go on with, maybe a new one for what was missed."""
+        if self._walked is None and self._has_missed and len(self._ready) < READY_MAX // 2:
+            self._walked = ""
+            self._has_missed = False
+        return self._walked is not None
+
+    def _recover_page(self, page: Sequence[str]) -> None:
         for instance_id in page:
             if instance_id in self._overtook_walk:
                 continue
             box = self._mailboxes.setdefault(instance_id, _Mailbox())
-            box.is_stale = box.is_reopened = True
+            box.is_stale = True
+            box.is_reopened |= self._is_first_walk
             self._recovering.add(instance_id)
             self._enqueue(instance_id)
         if self._walked is None:
             self._overtook_walk.clear()
+            self._is_first_walk = False
+
+    def _remember(self, arrival: Arrival) -> None:
+        box = self._open_box(arrival.instance_id)
+        if not box.is_stale:
+            if arrival.message.id in box.delivered:
+                return
+            self._cache(box, arrival)
+        self._enqueue(arrival.instance_id)
+
+    def _open_box(self, instance_id: str) -> _Mailbox:
+        """Give the mailbox of an instance; one that may have missed something is stale."""
+        box = self._mailboxes.get(instance_id)
+        if box is None:
+            box = self._mailboxes[instance_id] = _Mailbox(is_stale=self._has_missed)
+        if self._overtakes_walk(instance_id):
+            box.is_stale = True
+            box.is_reopened |= self._is_first_walk
+        return box
 
     def _overtakes_walk(self, instance_id: str) -> bool:
-        """Tell whether this is the first sign of an instance that recovery has yet to reach."""
+        """Tell whether this is the first sign of an instance that the walk has yet to reach."""
         if self._walked is None or instance_id <= self._walked:
             return False
         if instance_id in self._overtook_walk:

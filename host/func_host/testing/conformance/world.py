@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from func_host.testing.clock import SimulatedClock
 
 Status = OrchestrationRuntimeStatus
-PATIENCE_S = 30.0
+PATIENCE_S = 10.0
 """Nothing in the suite waits for time to pass; a store that hangs is given up after this long."""
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from func_host.durable.backends import dispatch
 from func_host.durable.backends.memory import MemoryBackend, MemoryStore
 from func_host.testing.conformance import BackendConformance, StoreUnderTest
 
@@ -28,4 +29,16 @@ class _Memory:
 class TestMemoryBackend(BackendConformance):
     @pytest.fixture
     def store(self, clock: SimulatedClock) -> StoreUnderTest:
+        return _Memory(clock)
+
+
+class TestMemoryBackendAtItsLimits(BackendConformance):
+    """The same with caches so small that nearly everything is read back."""
+
+    @pytest.fixture
+    def store(self, clock: SimulatedClock, monkeypatch: pytest.MonkeyPatch) -> StoreUnderTest:
+        monkeypatch.setattr(dispatch, "CACHED_BYTES_MAX", 2 * dispatch.MESSAGE_OVERHEAD_BYTES)
+        monkeypatch.setattr(dispatch, "PAGE_SIZE", 3)
+        monkeypatch.setattr(dispatch, "RECOVERY_PAGE_SIZE", 2)
+        monkeypatch.setattr(dispatch, "READY_MAX", 4)
         return _Memory(clock)

@@ -114,7 +114,11 @@ class SqliteBackend:
         """
         connections = await asyncio.to_thread(self._open_files)
         self._parts = _Open(connections, self._path, self._clock)
-        await self._parts.dispatcher.open()
+        try:
+            await self._parts.dispatcher.open()
+        except BaseException:
+            await self.__aexit__(None, None, None)
+            raise
         return self
 
     async def __aexit__(
@@ -126,8 +130,10 @@ class SqliteBackend:
         """Finish commits in progress, close the file and give it up; safe to call twice."""
         parts, self._parts = self._parts, None
         if parts is not None:
-            await parts.close()
-            self._lock.release()
+            try:
+                await parts.close()
+            finally:
+                self._lock.release()
 
     async def create_instance(
         self, start: ExecutionStarted, *, replace_unfinished: bool = False

@@ -1,13 +1,9 @@
-"""A store that lives as long as its process: for tests, the simulation and a first try.
-
-`MemoryStore` is what survives and `MemoryBackend` one opened connection to it, so a restart is a
-new backend on the same store. Every change is one synchronous step and so is atomic.
-"""
+"""The connection to a memory store: every change is one synchronous step and so is atomic."""
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right, insort
-from dataclasses import dataclass, field, replace
+from bisect import bisect_left, insort
+from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
 from func_bindings.errors import InstanceNotFoundError
@@ -27,6 +23,7 @@ from func_host.durable.backend import (
 from func_host.durable.backends import rules
 from func_host.durable.backends.completion import Completions
 from func_host.durable.backends.dispatch import Arrival, Dispatcher
+from func_host.durable.backends.memory.store import StoredData, StoreSource
 from func_host.durable.codec import to_microseconds
 from func_host.durable.history import ExecutionStarted
 
@@ -37,32 +34,10 @@ if TYPE_CHECKING:
     from func_bindings.durable.status import OrchestrationRuntimeStatus
     from func_host.clock import Clock
     from func_host.durable.backend import Commit, InstanceQuery, WorkItem
+    from func_host.durable.backends.memory.store import MemoryStore
     from func_host.durable.history import HistoryEvent, MessageEvent
 
 _FEATURES = BackendFeatures()
-
-
-@dataclass(slots=True)
-class _Stored:
-    record: InstanceRecord
-    history: list[HistoryEvent] = field(default_factory=list["HistoryEvent"])
-    open_activities: int = 0
-    messages: dict[MessageId, Arrival] = field(default_factory=dict[MessageId, Arrival])
-
-    @property
-    def head(self) -> rules.Head:
-        record = self.record
-        return rules.Head(record.execution_id, len(self.history), record.runtime_status)
-
-
-class MemoryStore:
-    """What survives a restart of the backend; it has no behaviour of its own."""
-
-    def __init__(self) -> None:
-        self.instances: dict[str, _Stored] = {}
-        self.delayed: list[tuple[int, MessageId, str]] = []
-        self.last_message_id = 0
-        self.owner: MemoryBackend | None = None
 
 
 class MemoryBackend:
@@ -71,7 +46,7 @@ class MemoryBackend:
     def __init__(self, store: MemoryStore, clock: Clock) -> None:
         self._store = store
         self._clock = clock
-        self._dispatcher = Dispatcher(clock, _Source(store))
+        self._dispatcher = Dispatcher(clock, StoreSource(store))
         self._completions = Completions()
 
     @property
@@ -113,7 +88,7 @@ class MemoryBackend:
         head = None if stored is None else stored.head
         rules.check_creatable(instance_id, head, replace_unfinished=replace_unfinished)
         self._delete(instance_id)
-        self._store.instances[instance_id] = _Stored(rules.new_record(start))
+        self._store.instances[instance_id] = StoredData(rules.new_record(start))
         self._deliver(
             OutgoingMessage(
                 instance_id=instance_id, event=start, visible_at=start.scheduled_start_time
@@ -258,7 +233,7 @@ class MemoryBackend:
         if stored is None:
             if not isinstance(event, ExecutionStarted):
                 return
-            stored = _Stored(rules.new_record(event))
+            stored = StoredData(rules.new_record(event))
             store.instances[outgoing.instance_id] = stored
         elif not rules.is_delivered(event, stored.head):
             return
@@ -274,7 +249,7 @@ class MemoryBackend:
         else:
             self._dispatcher.arrived(arrival)
 
-    def _remove(self, stored: _Stored, message_ids: Collection[MessageId]) -> None:
+    def _remove(self, stored: StoredData, message_ids: Collection[MessageId]) -> None:
         for message_id in message_ids:
             arrival = stored.messages.pop(message_id, None)
             if arrival is not None:
@@ -288,7 +263,7 @@ class MemoryBackend:
         if delayed[index : index + 1] == [entry]:
             del delayed[index]
 
-    def _cancel_timers(self, stored: _Stored, timer_ids: Collection[int]) -> None:
+    def _cancel_timers(self, stored: StoredData, timer_ids: Collection[int]) -> None:
         if timer_ids:
             cancelled = [
                 message_id
@@ -297,7 +272,7 @@ class MemoryBackend:
             ]
             self._remove(stored, cancelled)
 
-    def _drop_messages_of_other_runs(self, stored: _Stored) -> None:
+    def _drop_messages_of_other_runs(self, stored: StoredData) -> None:
         current = stored.record.execution_id
         self._remove(
             stored,
@@ -309,7 +284,7 @@ class MemoryBackend:
             ],
         )
 
-    def _end(self, stored: _Stored) -> None:
+    def _end(self, stored: StoredData) -> None:
         record = stored.record
         kept = {
             message_id: arrival
@@ -339,66 +314,3 @@ class MemoryBackend:
             record = self._store.instances[instance_id].record
             if instance_id > after and rules.matches(query, record):
                 yield record
-
-
-class _Source:
-    """Reads a memory store back for its dispatcher."""
-
-    def __init__(self, store: MemoryStore) -> None:
-        self._store = store
-
-    def waiting(
-        self, instance_id: str, *, until: int, known: Collection[MessageId], limit: int
-    ) -> Sequence[Arrival]:
-        stored = self._store.instances.get(instance_id)
-        if stored is None:
-            return ()
-        delayed = self._store.delayed
-        visible = [
-            arrival
-            for message_id, arrival in stored.messages.items()
-            if message_id not in known
-            and (arrival.arrives_at <= until or not _is_delayed(delayed, arrival))
-        ]
-        return sorted(visible, key=lambda arrival: arrival.position)[:limit]
-
-    def due(self, *, after: tuple[int, int], until: int, limit: int) -> Sequence[Arrival]:
-        delayed = self._store.delayed
-        first = bisect_right(delayed, after, key=lambda entry: entry[:2])
-        entries = [entry for entry in delayed[first : first + limit] if entry[0] <= until]
-        return [
-            self._store.instances[instance_id].messages[message_id]
-            for _, message_id, instance_id in entries
-        ]
-
-    def next_due(self, *, after: tuple[int, int]) -> int | None:
-        delayed = self._store.delayed
-        index = bisect_right(delayed, after, key=lambda entry: entry[:2])
-        return delayed[index][0] if index < len(delayed) else None
-
-    def has_open_activities(self, instance_id: str) -> bool:
-        stored = self._store.instances.get(instance_id)
-        return (
-            stored is not None
-            and stored.open_activities > 0
-            and not stored.record.runtime_status.is_terminal
-        )
-
-    async def recoverable(self, *, after: str, limit: int) -> Sequence[str]:
-        found: list[str] = []
-        for instance_id in sorted(self._store.instances):
-            if len(found) == limit:
-                break
-            has_work = self.has_open_activities(instance_id) or any(
-                not _is_delayed(self._store.delayed, arrival)
-                for arrival in self._store.instances[instance_id].messages.values()
-            )
-            if instance_id > after and has_work:
-                found.append(instance_id)
-        return found
-
-
-def _is_delayed(delayed: list[tuple[int, MessageId, str]], arrival: Arrival) -> bool:
-    entry = (arrival.arrives_at, arrival.message.id, arrival.instance_id)
-    index = bisect_left(delayed, entry)
-    return delayed[index : index + 1] == [entry]

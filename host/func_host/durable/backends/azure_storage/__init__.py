@@ -1,0 +1,1 @@
+"""Orchestrations on Azure Storage: queues, tables and blobs as DurableTask.AzureStorage has them."""
