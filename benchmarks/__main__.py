@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
 
-from benchmarks.host_process import Host, HostFailedError, started_host
+from benchmarks.host_process import Host, HostFailedError, started_host, sync_ms
 from benchmarks.report import Measurement, figures, medians
 from benchmarks.workloads import EventsWorkload, Workload, WrongAnswerError, named_workloads
 
@@ -92,12 +92,19 @@ def _line(
             measurement = _measure(host, workload, is_async=arguments.async_activities)
             unit = measurement.unit
             runs.append(figures(measurement, *host.memory_mb()))
-    parameters = {} if workload is None else workload.parameters()
+    parameters: dict[str, object] = {} if workload is None else dict(workload.parameters())
     parameters |= {
         "activities": "async" if arguments.async_activities else "sync",
         "runs": arguments.repeat,
     }
+    if not arguments.url:
+        parameters["disk_sync_ms"] = _disk_sync_ms(arguments.store_folder)
     return {"workload": name, "unit": unit, **medians(runs), "parameters": parameters}
+
+
+def _disk_sync_ms(store_folder: Path | None) -> float:
+    with tempfile.TemporaryDirectory(dir=store_folder) as folder:
+        return round(sync_ms(Path(folder)), 3)
 
 
 def _measure(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import statistics
 import subprocess
 import sys
 import time
@@ -23,6 +24,7 @@ START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 30.0
 _READY_PATH = "/admin/host/ping"
 _MB = 1024 * 1024
+_SYNCS = 50
 
 
 class HostFailedError(RuntimeError):
@@ -77,6 +79,18 @@ def started_host(folder: Path) -> Generator[Host]:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+def sync_ms(folder: Path) -> float:
+    """Measure what one durable write costs in this folder: the floor under every commit."""
+    costs: list[float] = []
+    with (folder / "sync").open("wb", buffering=0) as file:
+        for _ in range(_SYNCS):
+            began = time.perf_counter()
+            file.write(bytes(4096))
+            os.fsync(file.fileno())
+            costs.append((time.perf_counter() - began) * 1000)
+    return statistics.median(costs)
 
 
 def _environment() -> dict[str, str]:

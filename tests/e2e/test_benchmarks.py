@@ -1,0 +1,97 @@
+"""The benchmark measures what it says, and calls a wrong answer an error."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import anyio
+import pytest
+
+from benchmarks.host_process import started_host
+from benchmarks.http_client import HttpConnection
+from benchmarks.report import Measurement, figures, medians, percentile
+from benchmarks.workloads import Workload, WrongAnswerError, named_workloads
+from tests.e2e.host_process import REPOSITORY, environment
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.mark.parametrize(
+    ("percent", "expected"), [(1, 1), (50, 50), (95, 95), (99, 99), (100, 100)]
+)
+def test_a_percentile_is_a_value_that_was_measured(percent: float, expected: float) -> None:
+    assert percentile([float(value) for value in range(100, 0, -1)], percent) == expected
+
+
+def test_figures_are_told_in_milliseconds_and_per_second() -> None:
+    measured = Measurement(elapsed_s=2.0, operations=10, unit="chains", latencies_s=[0.1, 0.3])
+
+    told = figures(measured, 40.0, None)
+
+    assert told["throughput_per_s"] == 5.0
+    assert told["p50_ms"] == pytest.approx(100)
+    assert told["p99_ms"] == pytest.approx(300)
+    assert told["peak_rss_mb"] is None
+
+
+def test_medians_leave_out_what_is_not_known() -> None:
+    runs = [{"rss": 1.0, "peak": None}, {"rss": 9.0, "peak": None}, {"rss": 2.0, "peak": None}]
+
+    assert medians(runs) == {"rss": 2.0, "peak": None}
+
+
+def test_the_workloads_of_the_programme_are_there() -> None:
+    assert set(dict(named_workloads())) == {
+        "chain-1",
+        "chain-20",
+        "chain-100",
+        "fan-out-1000",
+        "fan-out-5000",
+        "sequence-2000",
+        "sequence-10000",
+        "events-200",
+        "timers-1000",
+    }
+
+
+@pytest.mark.e2e
+@pytest.mark.slow
+def test_the_command_prints_a_json_line_for_each_workload() -> None:
+    names = ["startup", "chain-20", "fan-out-1000", "sequence-2000", "events-200"]
+    ended = subprocess.run(  # noqa: S603 -- our own command line
+        [sys.executable, "-m", "benchmarks", *names],
+        cwd=REPOSITORY,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert ended.returncode == 0, ended.stderr
+    lines = [json.loads(line) for line in ended.stdout.splitlines()]
+    assert [line["workload"] for line in lines] == names
+    for line in lines:
+        assert line["throughput_per_s"] > 0
+        assert 0 < line["p50_ms"] <= line["p95_ms"] <= line["p99_ms"]
+    assert lines[3]["last_to_first"] > 0
+
+
+@pytest.mark.e2e
+@pytest.mark.slow
+async def test_a_wrong_answer_is_an_error(tmp_path: Path) -> None:
+    never = Workload(orchestrator="bench_chain", unit="chains", expected=lambda _: False)
+    with started_host(tmp_path) as host, anyio.fail_after(30):
+        with pytest.raises(ExceptionGroup) as wrong:
+            await never.run(host, is_async=False)
+        assert wrong.group_contains(WrongAnswerError)
+
+        async with HttpConnection(host.address, host.port) as connection:
+            assert (await connection.request("GET", "/nothing/here")).status == 404
+            assert (await connection.request("GET", "/admin/host/ping")).status == 200
