@@ -48,7 +48,7 @@ def test_the_decorators_are_methods_bare_and_called(app: Blueprint) -> None:
     @app.activity_trigger(input_name="x", activity="G", name="g2")
     def g(x: object) -> None: ...
 
-    assert app.functions == (a, b, c, d, e, f, g)
+    assert list(app.functions) == [a, b, c, d, e, f, g]
     noted = [said_of(each) for each in app.functions]
     assert [each.triggers for each in noted] == [
         (HttpTrigger(),),
