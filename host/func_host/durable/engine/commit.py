@@ -21,6 +21,7 @@ from func_host.durable.history import (
     ExecutionCompleted,
     ExecutionStarted,
     OrchestrationInstance,
+    OrchestratorCompleted,
     ParentInstance,
     SubOrchestrationInstanceCompleted,
     SubOrchestrationInstanceCreated,
@@ -72,8 +73,11 @@ def plan_commit(
         for message in draft.outbox
         if not (cancelled and _timer_id(message, instance_id) in cancelled)
     )
-    # A parked instance is handed out again at each start, like one with activities in flight.
-    open_activities = len(state.open_tasks) if parked is None else max(1, len(state.open_tasks))
+    # A parked instance is handed out again at each start, like one with activities in flight. So is
+    # an execution that continue-as-new has begun, and that has not yet asked for anything.
+    is_unanswered = bool(draft.events) and not isinstance(draft.events[-1], OrchestratorCompleted)
+    must_come_again = parked is not None or is_unanswered
+    open_activities = max(1 if must_come_again else 0, len(state.open_tasks))
     return Commit(
         instance_id=instance_id,
         fence=fence,

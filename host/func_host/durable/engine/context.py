@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from func_bindings.durable.context import OrchestrationContext
 from func_bindings.durable.tasks import Task, TimerTask
-from func_bindings.errors import SerializationError
 from func_host.durable.actions import CreateSubOrchestration
 from func_host.durable.engine import identity
 from func_host.invocation.values import dump_json, load_json
@@ -93,6 +92,7 @@ class ReplayContext(OrchestrationContext):
     ) -> Task[Any]:
         catalog = self._options.catalog
         activity = catalog.activity_name(name)
+        identity.check_storable(activity)
         read = _reader(expected_type, catalog.activity_result_type(activity))
         return self._steps.call_activity(activity, dump_json(input_), read, retry)
 
@@ -108,6 +108,7 @@ class ReplayContext(OrchestrationContext):
     ) -> Task[Any]:
         catalog = self._options.catalog
         child = catalog.orchestrator_name(name)
+        identity.check_storable(child, version, instance_id)
         text = dump_json(input_)
         if instance_id is not None:
             self._check_child_id(instance_id)
@@ -196,7 +197,7 @@ def _reader(expected_type: type[Any] | None, annotated_type: Any) -> Callable[[s
     def read(text: str) -> Any:
         try:
             return load_json(text, annotated_type)
-        except SerializationError:
+        except Exception:  # noqa: BLE001 -- a user's class may refuse its fields with anything
             return load_json(text)
 
     return read

@@ -59,9 +59,14 @@ def type_name(error: BaseException) -> str:
 def message_of(error: BaseException) -> str:
     """Give the text of an exception, its class's name where it has none or cannot say it."""
     try:
-        return str(error) or type(error).__name__
+        return _storable(str(error)) or type(error).__name__
     except Exception:  # noqa: BLE001 -- a user's __str__ may raise anything
         return type(error).__name__
+
+
+def _storable(text: str) -> str:
+    """Give a text that UTF-8 has a form for: halves of surrogate pairs are spelt out."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def summary_of(error: BaseException) -> str:
@@ -76,7 +81,7 @@ def _stack_trace(error: BaseException, is_user_frame: Callable[[str], bool]) -> 
     if not frames:
         return None
     shown = [frame for frame in frames if is_user_frame(frame.filename)] or list(frames)
-    return "".join(traceback.format_list(shown))[-MESSAGE_LENGTH_MAX:]
+    return _storable("".join(traceback.format_list(shown)))[-MESSAGE_LENGTH_MAX:]
 
 
 def failure_from_details(details: FailureDetails) -> Failure:

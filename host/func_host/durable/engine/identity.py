@@ -29,6 +29,19 @@ def child_instance_id(execution_id: str, task_id: int) -> str:
     return f"{execution_id}:{task_id}"
 
 
+def check_storable(*texts: str | None) -> None:
+    """Refuse names that no store can hold.
+
+    Raises:
+        ValueError: One holds half of a surrogate pair, which UTF-8 has no form for.
+    """
+    for text in texts:
+        try:
+            (text or "").encode()
+        except UnicodeEncodeError as error:
+            raise ValueError(f"{text!a} cannot be written as UTF-8: use another name.") from error
+
+
 INSTANCE_ID_LENGTH_MAX = 256
 """Longest id of an instance, as the extension does."""
 

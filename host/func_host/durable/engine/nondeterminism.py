@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from func_host.durable.history import ScheduledEvent
 
 OUR_PACKAGES = ("func_host.", "func_bindings.")
+_DRIVER = "func_host.durable.engine.replay"
 
 
 def fits(action: OrchestratorAction, event: ScheduledEvent) -> bool:
@@ -48,11 +49,9 @@ def fits(action: OrchestratorAction, event: ScheduledEvent) -> bool:
             return False
 
 
-def describe_action(action: OrchestratorAction | None) -> str:
+def describe_action(action: OrchestratorAction) -> str:
     """Say what the code asks for."""
     match action:
-        case None:
-            return "no such step"
         case ScheduleTask(id=step, name=name):
             return f"activity '{name}' (step {step})"
         case CreateSubOrchestration(id=step, name=name, instance_id=child):
@@ -92,18 +91,28 @@ def mismatch(name: str, expected: str, actual: str, line: str | None) -> NonDete
 
 
 def calling_line() -> str | None:
-    """Give `file:line` of the user code that is asking for a step right now."""
+    """Give `file:line` of the user code that is asking for a step right now.
+
+    None where no user code is: the engine itself asks, for the next attempt of a retry.
+    """
     frame = inspect.currentframe()
     while frame is not None:
-        if not frame.f_globals.get("__name__", "").startswith(OUR_PACKAGES):
+        module = frame.f_globals.get("__name__", "")
+        if module == _DRIVER:
+            return None
+        if not module.startswith(OUR_PACKAGES):
             return f"{frame.f_code.co_filename}:{frame.f_lineno}"
         frame = frame.f_back
     return None
 
 
 def suspended_line(routine: Any) -> str | None:
-    """Give `file:line` where a suspended coroutine or generator waits, innermost user frame."""
-    line = None
+    """Give `file:line` where a coroutine or generator waits, innermost user frame.
+
+    Of one that has ended it is the line where its function begins.
+    """
+    code = getattr(routine, "cr_code", None) or getattr(routine, "gi_code", None)
+    line = None if code is None else f"{code.co_filename}:{code.co_firstlineno}"
     while routine is not None:
         frame = getattr(routine, "cr_frame", None) or getattr(routine, "gi_frame", None)
         if frame is not None and not frame.f_globals.get("__name__", "").startswith(OUR_PACKAGES):

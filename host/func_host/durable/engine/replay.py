@@ -68,6 +68,8 @@ class OrchestratorRun:
         self._episode_is_closed = True
         self._is_suspended = False
         self._held: deque[HistoryEvent] = deque()
+        self.cancelled_before: tuple[int, ...] = ()
+        """Timers given up in episodes that were replayed: their messages are gone already."""
         self._handlers = self._make_handlers()
 
     @property
@@ -91,8 +93,8 @@ class OrchestratorRun:
         self._steps.is_replaying = True
         for event in history[:closed]:
             self.feed(event)
-        if self._options.whole_episodes:
-            self._steps.check_nothing_is_unconfirmed()
+        self._check_episode()
+        self.cancelled_before = self.take_cancelled_timers()
         self._steps.is_replaying = False
         for event in history[closed:]:
             self.feed(event)
@@ -171,10 +173,19 @@ class OrchestratorRun:
         return handle
 
     def _on_orchestrator_started(self, event: OrchestratorStarted) -> None:
-        if self._episode_is_closed and self._options.whole_episodes:
-            self._steps.check_nothing_is_unconfirmed()
+        if self._episode_is_closed:
+            self._check_episode()
         self._episode_is_closed = False
         self._steps.advance_to(event.timestamp)
+
+    def _check_episode(self) -> None:
+        """Check, after a whole episode, that history has all that the code asked for."""
+        if self._options.whole_episodes:
+            self._steps.check_nothing_is_unconfirmed(self._suspended_line)
+            if self._continues_as_new:
+                raise nondeterminism.mismatch(
+                    self._steps.name, "no such step", "continue-as-new", self._suspended_line()
+                )
 
     def _on_orchestrator_completed(self, _event: OrchestratorCompleted) -> None:
         self._episode_is_closed = True
@@ -210,7 +221,8 @@ class OrchestratorRun:
         self._complete(OrchestrationRuntimeStatus.Terminated, event.input, None)
 
     def _on_scheduled(self, event: ScheduledEvent) -> None:
-        self._steps.confirm(event, self._suspended_line)
+        nothing = "continue-as-new" if self._continues_as_new else "no such step"
+        self._steps.confirm(event, self._suspended_line, nothing)
 
     # The function
 
@@ -262,5 +274,9 @@ _WHILE_SUSPENDED = (
     OrchestratorCompleted,
     ExecutionResumed,
     ExecutionTerminated,
+    TaskScheduled,
+    SubOrchestrationInstanceCreated,
+    TimerCreated,
+    EventSent,
     ExecutionCompleted,
 )

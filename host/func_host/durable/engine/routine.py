@@ -1,8 +1,10 @@
 """The orchestrator function while it runs: started, resumed, and let go.
 
 Coroutines and generators are both driven with `send`. An orchestrator that is dropped is closed by
-throwing `GeneratorExit` into it until it ends, so that each `finally` and `except BaseException` of
-the user runs once, and each `await` in them ends instead of waiting.
+throwing `Dropped` into it until it ends, so that each `finally` and `except BaseException` of
+the user runs once, and each `await` in them ends instead of waiting. Python's own `GeneratorExit`
+would not do: thrown into nested coroutines or async generators it closes the inner ones, and those
+that wait once more in a `finally` are left behind half closed.
 """
 
 from __future__ import annotations
@@ -20,6 +22,10 @@ CLOSE_ATTEMPTS_MAX = 1_000
 
 STRANGE_AWAITS_MAX = 10
 """How many awaits of something that is no task are answered with an error before giving up."""
+
+
+class Dropped(BaseException):
+    """The orchestrator is let go: what is caught here, and what is done then, has no effect."""
 
 
 class Returned(Exception):  # noqa: N818 -- not an error: the orchestrator's way out
@@ -101,7 +107,7 @@ class Routine:
         """Let the function go: run its `finally` blocks, end each wait in them, ignore the rest."""
         for _ in range(CLOSE_ATTEMPTS_MAX):
             try:
-                self._routine.throw(GeneratorExit())
+                self._routine.throw(Dropped())
             except BaseException:  # noqa: BLE001 -- user code may end with anything; it is gone either way
                 return
 

@@ -12,10 +12,11 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from func_bindings.durable.tasks import Task
-from func_bindings.errors import SerializationError, TaskCancelledError
+from func_bindings.errors import TaskCancelledError
 from func_host.durable.actions import (
     CompleteOrchestration,
     CreateSubOrchestration,
@@ -46,8 +47,15 @@ if TYPE_CHECKING:
 Step = ScheduleTask | CreateTimer | CreateSubOrchestration | CompleteOrchestration
 
 
-class TooManyStepsError(RuntimeError):
-    """The execution asked for more steps than the setting allows."""
+FINER_TIME = timedelta(microseconds=10)
+"""What times may lose on their way: the Durable Task Framework counts in 100 ns."""
+
+
+class TooManyStepsError(BaseException):
+    """The execution asked for more steps than the setting allows.
+
+    No `Exception`, so that a loop which tries again whatever fails ends all the same.
+    """
 
 
 @dataclass(slots=True)
@@ -228,7 +236,7 @@ class Steps:
         timer = self._timers.pop(event.timer_id, None)
         if timer is None:
             return
-        if event.fire_at < timer.fire_at:
+        if timer.fire_at - event.fire_at > FINER_TIME:
             self._start_leg(timer)
         else:
             timer.on_fired()
@@ -250,8 +258,10 @@ class Steps:
 
     # What history confirms
 
-    def confirm(self, event: ScheduledEvent, suspended_line: Callable[[], str | None]) -> None:
-        """Check a recorded step against what was asked for.
+    def confirm(
+        self, event: ScheduledEvent, suspended_line: Callable[[], str | None], nothing: str
+    ) -> None:
+        """Check a recorded step against what was asked for; `nothing` says what that is if not it.
 
         Raises:
             NonDeterminismError: The code asks for another step, or for none.
@@ -261,19 +271,20 @@ class Steps:
             raise nondeterminism.mismatch(
                 self.name,
                 nondeterminism.describe_event(event),
-                nondeterminism.describe_action(action),
-                suspended_line() if action is None else line,
+                nothing if action is None else nondeterminism.describe_action(action),
+                line or suspended_line(),
             )
 
-    def check_nothing_is_unconfirmed(self) -> None:
+    def check_nothing_is_unconfirmed(self, suspended_line: Callable[[], str | None]) -> None:
         """Check, after a whole episode, that history has all that the code asked for.
 
         Raises:
             NonDeterminismError: The code asks for a step that history does not have.
         """
         for action, line in self._unconfirmed.values():
+            actual = nondeterminism.describe_action(action)
             raise nondeterminism.mismatch(
-                self.name, "no such step", nondeterminism.describe_action(action), line
+                self.name, "no such step", actual, line or suspended_line()
             )
 
     def take_unconfirmed(self) -> list[Step]:
@@ -298,7 +309,7 @@ class Steps:
 def _complete(task: Task[Any], text: str | None, read: Callable[[str], Any]) -> None:
     try:
         value = None if text is None else read(text)
-    except SerializationError as error:
+    except Exception as error:  # noqa: BLE001 -- a user's class may refuse its fields with anything
         task.fail(error)
     else:
         task.complete(value)

@@ -83,7 +83,7 @@ class Session:
         """Make a session that has not been loaded."""
         self.instance_id = instance_id
         self.mailbox: deque[Message] = deque()
-        self.results: deque[ActivityResult] = deque()
+        self.results: deque[tuple[OrchestrationInstance, ActivityResult]] = deque()
         self.is_loaded = False
         self.is_lingering = False
         self.parked: str | None = None
@@ -127,7 +127,13 @@ class Session:
             self._draft.status_changed = advance.is_urgent = True
         if self._run is None:
             return advance
-        answered = {result.task_scheduled_id for result in self.results}
+        for timer_id in self._run.cancelled_before:
+            self._state.open_timers.pop(timer_id, None)
+        answered = {
+            result.task_scheduled_id
+            for instance, result in self.results
+            if instance == self.instance
+        }
         for action in self._run.open_activities():
             if (
                 action.id in self._state.open_tasks
@@ -190,7 +196,7 @@ class Session:
         """
         advance = Advance()
         while self.results and not self._must_commit:
-            self._feed_result(self.results.popleft(), now, advance)
+            self._feed_result(*self.results.popleft(), now, advance)
         is_first = True
         while self.mailbox and not self._must_commit:
             is_first = self._feed_message(self.mailbox.popleft(), now, advance, is_first=is_first)
@@ -205,11 +211,18 @@ class Session:
                 self.mailbox.append(message)
 
     def receive_result(self, instance: OrchestrationInstance, result: ActivityResult) -> None:
-        """Take the result of an activity, unless it was called by an execution that is over."""
-        if not self.is_loaded or (self._state.started is not None and self.instance == instance):
-            self.results.append(result)
+        """Take the result of an activity; one of an execution that is over is dropped later."""
+        self.results.append((instance, result))
 
-    def _feed_result(self, result: ActivityResult, now: datetime, advance: Advance) -> None:
+    def _feed_result(
+        self,
+        instance: OrchestrationInstance,
+        result: ActivityResult,
+        now: datetime,
+        advance: Advance,
+    ) -> None:
+        if self._state.started is None or self.instance != instance:
+            return
         if not self._state.accepts(result):
             return
         if not self._episode_is_open:
