@@ -43,6 +43,16 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     is_non_retriable: bool = False
 
 
+class TraceContext(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    """The trace that a start belongs to; carried for other tools, and not read here."""
+
+    trace_parent: str | None = None
+    trace_state: str | None = None
+    id: str | None = None
+    span_id: str | None = None
+    activity_start_time: str | None = None
+
+
 class _Event(
     msgspec.Struct,
     frozen=True,
@@ -72,6 +82,8 @@ class ExecutionStarted(_Event, frozen=True, kw_only=True, tag="ExecutionStarted"
     input: str | None = None
     parent_instance: ParentInstance | None = None
     tags: dict[str, str] | None = None
+    correlation: str | None = None
+    parent_trace_context: TraceContext | None = None
     scheduled_start_time: datetime | None = None
     generation: int | None = None
 
@@ -189,6 +201,14 @@ class GenericEvent(_Event, frozen=True, kw_only=True, tag="GenericEvent"):
     """A wake-up without meaning of its own, as DTFx leaves behind on rewind."""
 
     data: str | None = None
+
+
+class ExecutionRewound(_Event, frozen=True, kw_only=True, tag="ExecutionRewound"):
+    """Somebody asks for a rewind, as newer cores of DTFx send it; never in a history of ours."""
+
+    reason: str | None = None
+    parent_execution_id: str | None = None
+    instance_id: str | None = None
 
 
 MessageEvent: TypeAlias = (

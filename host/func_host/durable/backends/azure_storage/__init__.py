@@ -1,1 +1,1 @@
-"""Orchestrations on Azure Storage: queues, tables and blobs as DurableTask.AzureStorage has them."""
+"""Orchestrations on Azure Storage, in the layout of DurableTask.AzureStorage."""

@@ -1,6 +1,6 @@
-"""Instance ids and ordinals as keys of table rows.
+r"""Instance ids and ordinals as keys of table rows.
 
-Table keys must not hold `/ \\ # ?` or control characters, so an instance id is escaped: character
+Table keys must not hold `/ \ # ?` or control characters, so an instance id is escaped: character
 by character of UTF-16, as the provider does. All that is escaped lies in the Basic Multilingual
 Plane, so that working on code points comes to the same.
 """

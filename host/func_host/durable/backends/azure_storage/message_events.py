@@ -7,15 +7,22 @@ Json.NET needs `$type` first. It writes the members of the kind, then those of e
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+from msgspec import structs
 
 from func_host.durable import history
-from func_host.durable.backends.azure_storage.moments import message_time
+from func_host.durable.backends.azure_storage.moments import message_time, read_time
 from func_host.durable.backends.azure_storage.wire_events import (
     EVENT_NUMBERS,
     MESSAGE_EVENTS,
     QueueEvent,
+    UnreadableError,
     attributes_of,
+    event_from,
+    failure_members,
+    unwrap_input,
     wrap_input,
 )
 from func_host.durable.history import TaskScheduled
@@ -23,7 +30,7 @@ from func_host.durable.history import TaskScheduled
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-TAGS_TYPE: Final = (
+_TAGS_TYPE: Final = (
     "System.Collections.Generic.Dictionary`2"
     "[[System.String, System.Private.CoreLib],[System.String, System.Private.CoreLib]]"
 )
@@ -107,11 +114,22 @@ def message_event(event: QueueEvent) -> dict[str, object]:
 
 
 def _member(value: object) -> object:
+    """Write the value of a member; what JSON has no word for becomes text or an object."""
     match value:
+        case None | str() | int():
+            return value
         case datetime():
             return message_time(value)
+        case dict():
+            return tags_member(value)
         case history.OrchestrationInstance():
             return instance_member(value.instance_id, value.execution_id)
+        case _:
+            return _object(value)
+
+
+def _object(value: object) -> object:
+    match value:
         case history.ParentInstance():
             me = value.orchestration_instance
             return {
@@ -122,8 +140,51 @@ def _member(value: object) -> object:
                 "Version": value.version,
             }
         case history.Failure():
-            return {"$type": _FAILURE_TYPE, **failure_members(value, _member)}
-        case dict():
-            return {"$type": TAGS_TYPE, **value}
+            return failure_members(value, type_name=_FAILURE_TYPE)
         case _:
-            return value
+            return msgspec.to_builtins(value)
+
+
+def instance_member(instance_id: str, execution_id: str | None) -> dict[str, object]:
+    """Write which run of which instance; without an execution id it is the current one."""
+    return {"$type": _INSTANCE_TYPE, "InstanceId": instance_id, "ExecutionId": execution_id}
+
+
+def tags_member(tags: Mapping[str, str]) -> dict[str, object]:
+    """Write tags as a .NET dictionary."""
+    return {"$type": _TAGS_TYPE, **tags}
+
+
+def read_message_event(members: Mapping[str, Any]) -> QueueEvent:
+    """Read the `Event` member, whatever the order of its members.
+
+    Raises:
+        UnreadableError: It is of no kind that a queue can hold, or a member is missing or wrong.
+    """
+    kind = _kind_of(members)
+    known = dict(members)
+    try:
+        for member in _TIMES:
+            if isinstance(known.get(member), str):
+                known[member] = read_time(known[member])
+        event = event_from(known, kind)
+    except ValueError as error:
+        raise UnreadableError(
+            f"A message holds {kind.__name__} with members that do not fit: {error}"
+        ) from error
+    if isinstance(event, TaskScheduled):
+        return structs.replace(event, input=unwrap_input(event.input))
+    return event
+
+
+def _kind_of(members: Mapping[str, Any]) -> type[QueueEvent]:
+    """Find the kind by its .NET name (with or without an assembly), else by its number."""
+    type_name = members.get("$type")
+    if isinstance(type_name, str):
+        kind = _KIND_OF_TYPE.get(type_name.partition(",")[0].rpartition(".")[2])
+    else:
+        kind = _KIND_OF_NUMBER.get(members.get("EventType", -1))
+    if kind is None:
+        found = members.get("EventType") if type_name is None else type_name
+        raise UnreadableError(f"A message holds an event of a kind that no queue holds: {found}.")
+    return kind

@@ -18,6 +18,8 @@ from func_host.durable.history import ExecutionRewound, HistoryEvent, MessageEve
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from func_host.durable.history import Failure
+
 QueueEvent: TypeAlias = MessageEvent | TaskScheduled | ExecutionRewound
 """What a queue may hold: an event for an instance, or a request to run an activity."""
 
@@ -118,6 +120,20 @@ def without_nulls(members: Mapping[str, Any]) -> dict[str, Any]:
         name: without_nulls(value) if isinstance(value, dict) else value
         for name, value in members.items()
         if value is not None and name != "$type"
+    }
+
+
+def failure_members(failure: Failure, *, type_name: str | None = None) -> dict[str, object]:
+    """Write a failure with its causes, each with a .NET type name where messages need one."""
+    members: dict[str, object] = {} if type_name is None else {"$type": type_name}
+    inner = failure.inner_failure
+    return members | {
+        "ErrorType": failure.error_type,
+        "ErrorMessage": failure.error_message,
+        "StackTrace": failure.stack_trace,
+        "InnerFailure": None if inner is None else failure_members(inner, type_name=type_name),
+        "IsNonRetriable": failure.is_non_retriable,
+        "Properties": None,
     }
 
 
