@@ -1,0 +1,156 @@
+"""What must hold once everything has come to rest, promise by promise."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from func_host.durable.actions import (
+    CompleteOrchestration,
+    ContinueAsNew,
+    CreateSubOrchestration,
+    CreateTimer,
+    ScheduleTask,
+)
+from func_host.durable.catalog import AppCatalog
+from func_host.durable.engine.commit import record_of
+from func_host.durable.executor import InProcessExecutor
+from func_host.durable.history import (
+    ExecutionCompleted,
+    ExecutionStarted,
+    SubOrchestrationInstanceCreated,
+    TaskScheduled,
+    TimerCreated,
+)
+from tests.simulation.model import Facts, outcomes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from func_host.durable.actions import OrchestratorAction
+    from func_host.durable.history import HistoryEvent
+    from tests.simulation.ledger import Execution, Ledger, Run
+    from tests.simulation.programs import Program
+    from tests.simulation.world import World
+
+_SCHEDULED = (TaskScheduled, TimerCreated, SubOrchestrationInstanceCreated, ExecutionCompleted)
+_SHOWN_MAX = 5
+
+
+def leftovers(world: World) -> Iterator[str]:
+    """Tell what is still held for instances that have all ended, by the host and by the store."""
+    host = world.host
+    if host is None:
+        yield "promise 9: no host is up"
+        return
+    worker, memory = host.worker, host.memory
+    held: dict[str, Any] = {
+        "sessions": worker._sessions,
+        "processed instances": worker._processing,
+        "waiting instances": worker._waiting,
+        "lingering sessions": worker._lingering,
+        "running activities": worker._activities.running,
+        "queued activities": worker._activities._queue,
+        "results to come": worker._activities._dispatched,
+        "mailboxes": memory._dispatcher._mailboxes,
+        "ready instances": memory._dispatcher._ready,
+        "watchers": memory._completions._waiting,
+        "delayed messages": world.store.delayed,
+    }
+    for what, thing in held.items():
+        if thing:
+            yield f"promise 11: at rest the host still has {what}: {thing!r}"
+    for instance_id, stored in world.store.instances.items():
+        if stored.record.parked is not None:
+            yield f"promise 8: '{instance_id}' is parked: {stored.record.parked}"
+        if not stored.record.runtime_status.is_terminal:
+            yield f"promise 9: '{instance_id}' is {stored.record.runtime_status.value}"
+        if stored.messages or stored.open_activities:
+            yield f"promise 3: '{instance_id}' has ended, but is left with {stored}"
+
+
+def broken_promises(world: World, programs: tuple[Program, ...]) -> Iterator[str]:
+    """Compare what happened with what the programs say, and with what was acknowledged."""
+    ledger = world.ledger
+    by_name = {program.name: program for program in programs}
+    yield from _lost(world)
+    for run in ledger.runs:
+        if run.outcome is not None:
+            yield from _unexpected_outcome(run, by_name[run.program], ledger)
+    replayer = InProcessExecutor(AppCatalog(world.index), store_inputs=True)
+    for execution in ledger.executions:
+        yield from _replayed_otherwise(execution, replayer)
+
+
+def _lost(world: World) -> Iterator[str]:
+    keys = {run.key for run in world.ledger.runs}
+    for key in world.acknowledged:
+        if key not in keys:
+            yield f"promise 1: the start {key} was acknowledged and is gone"
+    for instance_id, status in world.seen:
+        runs = [run for run in world.ledger.runs if run.instance_id == instance_id]
+        endings = [run.outcome.status for run in runs if run.outcome is not None]
+        if status.runtime_status.value not in endings:
+            yield f"promise 1: '{instance_id}' was seen as {status}, but ended as {endings}"
+
+
+def _unexpected_outcome(run: Run, program: Program, ledger: Ledger) -> Iterator[str]:
+    events: dict[str, list[Any]] = {}
+    for name, value in run.events:
+        events.setdefault(name, []).append(value)
+    facts = Facts(
+        key=run.key,
+        total=run.total,
+        events=events,
+        children={
+            key: [child.outcome for child in children] for key, children in ledger.children.items()
+        },
+        termination_reasons=tuple(dict.fromkeys(run.terminations)),
+    )
+    is_terminated = run.outcome is not None and run.outcome.status == "Terminated"
+    for expected in outcomes(program, facts):
+        if is_terminated and expected.status == "Terminated":
+            return
+        if expected == run.outcome:
+            return
+    some = [*islice(outcomes(program, facts), _SHOWN_MAX)]
+    yield f"{run.describe()} ended with {run.outcome}, the program says one of {some}"
+
+
+def _replayed_otherwise(execution: Execution, replayer: InProcessExecutor) -> Iterator[str]:
+    """Run the orchestrator over the history, step by step, and compare each step it asks for."""
+    history = execution.history
+    started = next((event for event in history if isinstance(event, ExecutionStarted)), None)
+    if started is None:
+        return
+    run, reason = replayer.replay(started, history)
+    if run is None:
+        yield f"promise 8: {execution.run.describe()} cannot be replayed: {reason}"
+        return
+    run.close()
+    run, _ = replayer.start(started)
+    assert run is not None
+    asked: list[OrchestratorAction] = []
+    for event in history:
+        if not isinstance(event, _SCHEDULED):
+            run.feed(event)
+            asked += run.take_actions()
+        elif not asked:
+            yield f"promise 8: a replay of {execution.run.describe()} does not ask for {event}"
+        else:
+            action = asked.pop(0)
+            if not _is_record_of(action, event):
+                yield f"promise 8: a replay asks for {action}, history has {event}"
+    run.close()
+
+
+def _is_record_of(action: OrchestratorAction, event: HistoryEvent) -> bool:
+    if isinstance(action, ContinueAsNew):
+        return False
+    recorded: Any = record_of(action, event.timestamp, store_inputs=True)
+    if isinstance(event, ExecutionCompleted) and event.failure_details is not None:
+        # The stack trace names lines, not what was asked for.
+        assert isinstance(action, CompleteOrchestration)
+        return bool(recorded.result == event.result and recorded.event_id == event.event_id)
+    assert isinstance(action, ScheduleTask | CreateTimer | CreateSubOrchestration | CompleteOrchestration)
+    return bool(recorded == event)

@@ -1,0 +1,121 @@
+"""One life of a host: the production worker, executor and client over the faulty store."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from func_host.durable.backends.memory import MemoryBackend
+from func_host.durable.catalog import AppCatalog
+from func_host.durable.client import TaskHubClient
+from func_host.durable.executor import InProcessExecutor
+from func_host.durable.links import ManagementLinks
+from func_host.durable.racing import unless
+from func_host.durable.worker.worker import DurableWorker
+from func_host.config.durable_task import OverridableStates
+from tests.simulation.activities import SimulatedInvoker
+from tests.simulation.chance import SeededIds, stream
+from tests.simulation.store import FaultyBackend, Life
+
+if TYPE_CHECKING:
+    from func_host.clock import Clock
+    from func_host.durable.backends.memory import MemoryStore
+    from func_host.indexing.functions import FunctionIndex
+    from tests.simulation.generating import Plan
+    from tests.simulation.ledger import Ledger
+
+DRAIN_S = 30.0
+LINKS = ManagementLinks(origin="http://localhost", task_hub="simulation")
+
+
+class SimulatedHost:
+    """A host from its start to its end, by a crash or in order."""
+
+    def __init__(
+        self,
+        *,
+        seed: int,
+        number: int,
+        store: MemoryStore,
+        index: FunctionIndex,
+        plan: Plan,
+        clock: Clock,
+        ledger: Ledger,
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        self.life = Life(self._die)
+        self._number = number
+        self._store = store
+        self._clock = clock
+        self._ledger = ledger
+        self._ending: asyncio.Future[None] = loop.create_future()
+        self.memory = MemoryBackend(store, clock)
+        self.backend = FaultyBackend(
+            self.memory,
+            plan=plan,
+            chance=stream(seed, "store", number),
+            clock=clock,
+            ledger=ledger,
+            life=self.life,
+        )
+        catalog = AppCatalog(index)
+        ids = SeededIds(stream(seed, "ids", number))
+        self.worker = DurableWorker(
+            backend=self.backend,
+            executor=InProcessExecutor(catalog, store_inputs=True),
+            catalog=catalog,
+            invoker=SimulatedInvoker(
+                loop, chance=stream(seed, "activities", number), ledger=ledger, life=self.life
+            ),
+            clock=clock,
+            ids=ids,
+            settings=plan.worker,
+        )
+        self.client, self.replacing_client = (
+            TaskHubClient(
+                backend=self.backend,
+                clock=clock,
+                ids=ids,
+                orchestrators=index,
+                links=LINKS,
+                overridable_states=states,
+            )
+            for states in (OverridableStates.NON_RUNNING_STATES, OverridableStates.ANY_STATE)
+        )
+
+    async def live(self) -> None:
+        """Work until the host dies or is asked to end."""
+        loop = asyncio.get_running_loop()
+        async with self.memory:
+            self._ledger.trace(f"host {self._number} is up")
+            work = loop.create_task(self.worker.run())
+            work.add_done_callback(self._note_end)
+            try:
+                await self._ending
+                if not self.life.is_over:
+                    await self._drain()
+            finally:
+                self.life.is_over = True
+                work.cancel()
+                await asyncio.wait([work])
+
+    async def _drain(self) -> None:
+        self._ledger.trace(f"host {self._number} drains")
+        await unless(self.worker.drain, lambda: self._clock.sleep(DRAIN_S))
+
+    def end(self) -> None:
+        """Ask the host to end in order."""
+        if not self._ending.done():
+            self._ending.set_result(None)
+
+    def _die(self, what: str) -> None:
+        if self.life.is_over:
+            return
+        self._ledger.trace(f"host {self._number} dies {what}")
+        self.life.is_over = True
+        self._store.owner = None
+        self.end()
+
+    def _note_end(self, work: asyncio.Task[None]) -> None:
+        if not work.cancelled() and work.exception() is not None and not self.life.is_over:
+            self._ledger.violate(f"promise 9: the worker stopped: {work.exception()!r}")

@@ -1,0 +1,378 @@
+"""The plain interpreter: what a program may end with, without engine, history or time.
+
+It walks the tree once per way in which races can go. What the world did is given as facts: which
+events were stored for the run, in which order, and how each child ended. Two rules say nearly all:
+the n-th wait for a name gets the n-th event of that name, and what an orchestrator noted decides
+what it asks for next.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from tests.simulation.compiling import CLEANUP, digest
+from tests.simulation.programs import (
+    DAY_S,
+    Act,
+    All,
+    Await,
+    Begin,
+    Child,
+    Event,
+    Fail,
+    Finally,
+    First,
+    Join,
+    Race,
+    Repeat,
+    Status,
+    Timer,
+    Try,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from tests.simulation.programs import Call, Program, Statement
+
+PATHS_MAX = 20_000
+ACTIVITIES = ("add", "fail", "flaky", "nothing", "slow")
+TIMEOUT_S = 5.0
+TASK_FAILED = "func_bindings.errors.TaskFailedError"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How a run ended: `result` is JSON, or plain text where it failed or was terminated."""
+
+    status: str
+    result: Any
+    custom_status: str | None = None
+    failure: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What the world did to a run."""
+
+    key: str
+    total: int
+    events: Mapping[str, Sequence[Any]]
+    children: Mapping[str, Sequence[Outcome | None]]
+    termination_reasons: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Done:
+    value: Any
+    reads: tuple[tuple[str, int], ...] = ()
+    is_soon: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    kind: str
+    text: str
+    reason: str
+    is_soon: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class _Never:
+    is_soon: bool = False
+
+
+_Ending: TypeAlias = _Done | _Failed | _Never
+
+
+class _StuckError(Exception):
+    """On this path the program waits for ever."""
+
+
+class _RaisedError(Exception):
+    def __init__(self, kind: str, text: str, reason: str, *, is_task: bool) -> None:
+        super().__init__(text)
+        self.kind = kind
+        self.text = text
+        self.reason = reason
+        self.is_task = is_task
+
+
+class _Choices:
+    """Every way to choose, one after the other."""
+
+    def __init__(self) -> None:
+        self._path: list[tuple[int, int]] = []
+        self._position = 0
+
+    def choose(self, count: int) -> int:
+        if count == 1:
+            return 0
+        if self._position == len(self._path):
+            self._path.append((0, count))
+        chosen, _ = self._path[self._position]
+        self._position += 1
+        return chosen
+
+    def advance(self) -> bool:
+        """Go to the next way; give whether there is one."""
+        self._position = 0
+        while self._path:
+            chosen, count = self._path.pop()
+            if chosen + 1 < count:
+                self._path.append((chosen + 1, count))
+                return True
+        return False
+
+
+def outcomes(program: Program, facts: Facts) -> Iterator[Outcome]:
+    """Give every way in which the run may end; one may come more than once."""
+    for reason in facts.termination_reasons:
+        yield Outcome(status="Terminated", result=reason)
+    choices = _Choices()
+    for _ in range(PATHS_MAX):
+        try:
+            yield _Interpreter(program, facts, choices).run()
+        except _StuckError:
+            pass
+        if not choices.advance():
+            return
+    raise AssertionError(f"program {program.name} can go more than {PATHS_MAX} ways")
+
+
+@dataclass(slots=True)
+class _Waits:
+    """The waits for one name in one generation."""
+
+    asked: int = 0
+    served: int = 0  # at least so many have got their event
+
+
+@dataclass(slots=True)
+class _Interpreter:
+    program: Program
+    facts: Facts
+    choices: _Choices
+    generation: int = 0
+    total: int = 0
+    calls: int = 0
+    custom_status: str | None = None
+    noted: list[Any] = field(default_factory=list[Any])
+    events: dict[str, Sequence[Any]] = field(default_factory=dict[str, Any])
+    waits: dict[str, _Waits] = field(default_factory=dict[str, _Waits])
+    slots: dict[int, _Ending] = field(default_factory=dict[int, Any])
+
+    def run(self) -> Outcome:
+        self.total = self.facts.total
+        self.events = dict(self.facts.events)
+        while True:
+            try:
+                self._block(self.program.body)
+            except _RaisedError as error:
+                return self._failed(error)
+            if self.generation + 1 >= self.program.generations:
+                return Outcome(
+                    status="Completed",
+                    result={"total": self.total, "noted": self.noted},
+                    custom_status=self.custom_status,
+                )
+            self._continue_as_new()
+
+    def _failed(self, error: _RaisedError) -> Outcome:
+        # A task's failure, uncaught, is told by its reason.
+        text = error.reason if error.is_task else error.text
+        return Outcome(
+            status="Failed",
+            result=f"Orchestrator function '{self.program.name}' failed: {text}",
+            custom_status=self.custom_status,
+            failure=(TASK_FAILED if error.is_task else error.kind, text),
+        )
+
+    def _continue_as_new(self) -> None:
+        """Begin the next generation with the events that no wait of this one has eaten."""
+        for name, waits in self.waits.items():
+            events = self.events.get(name, ())
+            eaten_max = min(waits.asked, len(events))
+            eaten = waits.served + self.choices.choose(eaten_max - waits.served + 1)
+            self.events[name] = events[eaten:]
+        self.total = digest(self.total, self.noted)
+        self.generation += 1
+        self.calls = 0
+        self.noted = []
+        self.waits = {}
+        self.slots = {}
+
+    # Statements
+
+    def _block(self, body: Sequence[Statement]) -> None:
+        for statement in body:
+            self._statement(statement)
+
+    def _statement(self, statement: Statement) -> None:
+        match statement:
+            case Await(call=call):
+                self.noted.append(self._value(self._begin(call)))
+            case Begin(slot=slot, call=call):
+                self.slots[slot] = self._begin(call)
+            case Join(slot=slot):
+                self.noted.append(self._value(self.slots[slot]))
+            case Race(parts=parts):
+                index, winner = self._first([self._begin(part) for part in parts])
+                self.noted.append(["won", index, self._plain(winner)])
+            case Try(body=body, catches_all=catches_all):
+                try:
+                    self._block(body)
+                except _RaisedError as error:
+                    if not (error.is_task or catches_all):
+                        raise
+                    self.noted.append(["caught", error.kind, error.text])
+            case Finally(body=body):
+                self._finally(body)
+            case Fail(text=text):
+                raise _RaisedError("ValueError", text, text, is_task=False)
+            case Status(text=text):
+                self.custom_status = text
+            case Repeat(times=times, body=body):
+                for _ in range(times):
+                    self._block(body)
+
+    def _finally(self, body: Sequence[Statement]) -> None:
+        raised: _RaisedError | None = None
+        try:
+            self._block(body)
+        except _RaisedError as error:
+            raised = error
+        self.noted.append("finally")
+        self.noted.append(self._value(self._begin(CLEANUP)))
+        if raised is not None:
+            raise raised
+
+    def _value(self, ending: _Ending) -> Any:
+        match ending:
+            case _Done(value=value):
+                self._see(ending)
+                return value
+            case _Failed(kind=kind, text=text, reason=reason):
+                raise _RaisedError(kind, text, reason, is_task=True)
+            case _Never():
+                raise _StuckError
+
+    def _plain(self, ending: _Ending) -> Any:
+        match ending:
+            case _Failed(kind=kind, text=text):
+                return ["failed", kind, text]
+            case _:
+                return self._value(ending)
+
+    def _see(self, done: _Done) -> None:
+        for name, number in done.reads:
+            self.waits[name].served = max(self.waits[name].served, number + 1)
+
+    # Tasks
+
+    def _begin(self, call: Call) -> _Ending:
+        match call:
+            case Act():
+                return self._act(call)
+            case Child():
+                return self._child(call)
+            case Timer(seconds=seconds):
+                return _Done(None, is_soon=seconds < DAY_S)
+            case Event(name=name):
+                return self._event(name)
+            case All(parts=parts):
+                return self._all([self._begin(part) for part in parts])
+            case First(parts=parts):
+                endings = [self._begin(part) for part in parts]
+                if all(isinstance(ending, _Never) for ending in endings):
+                    return _Never()
+                _, winner = self._first(endings)
+                if isinstance(winner, _Failed):
+                    value: Any = ["failed", winner.kind, winner.text]
+                    return _Done(value, is_soon=winner.is_soon)
+                return winner
+
+    def _act(self, act: Act) -> _Ending:
+        self.calls += 1
+        call = self.calls
+        attempts = 1 if act.retry is None else act.retry.attempts
+        match act.behaviour:
+            case "add":
+                return _Done(added(call, digest(self.total, self.noted)))
+            case "nothing":
+                return _Done(None)
+            case "flaky" if act.failures < attempts:
+                return _Done(call)
+            case "slow":
+                text = f"Function 'slow' ran longer than functionTimeout in host.json allows: {TIMEOUT_S:g} s."
+                return _task_failure("slow", "func_bindings.errors.FunctionTimeoutError", text)
+            case "fail" | "flaky":
+                return _task_failure(act.behaviour, "ValueError", f"planned {call}")
+            case _:
+                known = ", ".join(f"'{name}'" for name in ACTIVITIES)
+                text = (
+                    f"The function '{act.behaviour}' doesn't exist, is disabled, or is not an "
+                    "activity function. Additional info: The following are the known activity "
+                    f"functions: {known}."
+                )
+                return _task_failure(act.behaviour, "LookupError", text)
+
+    def _child(self, child: Child) -> _Ending:
+        """Take the ending from the facts: a child is a run of its own, and judged as one."""
+        self.calls += 1
+        key = f"{self.facts.key}/{self.generation}/{self.calls}"
+        ended = [outcome for outcome in self.facts.children.get(key, ()) if outcome is not None]
+        attempts = 1 if child.retry is None else child.retry.attempts
+        for outcome in ended:
+            if outcome.status == "Completed":
+                return _Done(outcome.result, is_soon=False)
+        if len(ended) < attempts:
+            return _Never()
+        last = ended[-1]
+        kind, text = last.failure or ("", last.result)
+        return _Failed(kind, text, last.result, is_soon=False)
+
+    def _event(self, name: str) -> _Ending:
+        waits = self.waits.setdefault(name, _Waits())
+        number = waits.asked
+        waits.asked += 1
+        events = self.events.get(name, ())
+        if number >= len(events):
+            return _Never()
+        return _Done(events[number], ((name, number),), is_soon=False)
+
+    def _all(self, endings: list[_Ending]) -> _Ending:
+        failures = [ending for ending in endings if isinstance(ending, _Failed)]
+        if failures:
+            return failures[self.choices.choose(len(failures))]
+        done = [ending for ending in endings if isinstance(ending, _Done)]
+        if len(done) < len(endings):
+            return _Never()
+        reads = tuple(read for ending in done for read in ending.reads)
+        is_soon = all(ending.is_soon for ending in done)
+        return _Done([ending.value for ending in done], reads, is_soon=is_soon)
+
+    def _first(self, endings: list[_Ending]) -> tuple[int, _Ending]:
+        """Choose who may be first: days never win against what takes hours at most."""
+        some = [index for index, ending in enumerate(endings) if not isinstance(ending, _Never)]
+        if not some:
+            raise _StuckError
+        if any(endings[index].is_soon for index in some):
+            some = [index for index in some if not _takes_days(endings[index])]
+        index = some[self.choices.choose(len(some))]
+        return index, endings[index]
+
+
+def _takes_days(ending: _Ending) -> bool:
+    return isinstance(ending, _Done) and not ending.is_soon and ending.value is None
+
+
+def _task_failure(activity: str, kind: str, text: str) -> _Failed:
+    reason = f"Activity function '{activity}' failed: {kind.rpartition('.')[2]}: {text}"
+    return _Failed(kind, text, reason)
+
+
+def added(call: int, total: int) -> int:
+    """Give what the activity `add` answers."""
+    return (total * 31 + call) % 1_000_003
