@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from func_bindings import (
     OrchestrationContext,
@@ -15,6 +14,9 @@ from func_bindings import (
     orchestration_trigger,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
 
 @orchestration_trigger(name="Echo")
 async def echo(context: OrchestrationContext) -> Any:
@@ -22,23 +24,23 @@ async def echo(context: OrchestrationContext) -> Any:
 
 
 @activity_trigger(name="SayHello")
-def say_hello(name: str | None) -> str:
+async def say_hello(name: str | None) -> str:
     return f"Hello {name or 'nobody'}!"
 
 
 @activity_trigger(name="Boom")
-def boom(text: str) -> None:
+async def boom(text: str) -> None:
     raise ValueError("activity boom")
 
 
 @orchestration_trigger(name="Chain")
 def chain(context: OrchestrationContext) -> Generator[Task[Any], Any, list[str]]:
     context.set_custom_status({"step": 1})
-    results = []
-    for name in ("Oslo", "Lima", None):
-        results.append((yield context.call_activity("SayHello", name)))
+    first = yield context.call_activity("SayHello", "Oslo")
+    second = yield context.call_activity("SayHello", "Lima")
+    third = yield context.call_activity("SayHello", None)
     context.set_custom_status("done")
-    return results
+    return [first, second, third]
 
 
 @orchestration_trigger(name="Fail")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from func_host.durable.history import ExecutionSuspended, EventRaised
+from func_host.durable.history import EventRaised, ExecutionSuspended
 from func_host.web import WebSettings
 from tests.host.web.hub import BASE, ORIGIN, Hub
 from tests.host.web.orchestrators import ALL
@@ -196,19 +196,22 @@ async def test_an_interval_longer_than_the_timeout_is_refused_after_the_start(hu
     assert await state(hub, "a") == (200, "Completed")
 
 
-@pytest.mark.parametrize("timeout", ["NaN", "Infinity", "1e300"])
-async def test_a_timeout_that_is_no_span_is_refused(hub: Hub, timeout: str) -> None:
-    assert is_refusal(await hub.post(f"/orchestrators/Echo?timeout={timeout}"), 400)
+@pytest.mark.parametrize("span", ["NaN", "Infinity", "1e300"])
+async def test_a_timeout_that_is_no_span_is_refused(hub: Hub, span: str) -> None:
+    assert is_refusal(await hub.post(f"/orchestrators/Echo?timeout={span}"), 400)
 
 
 async def test_a_client_that_goes_away_ends_its_wait(hub: Hub) -> None:
     incoming: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
     sent: list[MutableMapping[str, Any]] = []
 
+    async def answer() -> None:
+        await hub.app(scope, incoming.get, send)
+
     async def send(message: MutableMapping[str, Any]) -> None:
         sent.append(message)
 
-    scope = {
+    scope: dict[str, Any] = {
         "type": "http",
         "method": "POST",
         "path": f"{BASE}/orchestrators/WaitEvent",
@@ -217,7 +220,7 @@ async def test_a_client_that_goes_away_ends_its_wait(hub: Hub) -> None:
     }
     incoming.put_nowait({"type": "http.request", "body": b""})
     async with asyncio.TaskGroup() as tasks:
-        answering = tasks.create_task(hub.app(scope, incoming.get, send))  # type: ignore[arg-type]
+        answering = tasks.create_task(answer())
         await hub.settle()
         assert not answering.done()
 
@@ -236,7 +239,7 @@ async def test_a_client_that_goes_away_while_sending_is_not_answered(hub: Hub) -
         return {"type": "http.disconnect"}
 
     path = f"{BASE}/orchestrators/Echo/a"
-    scope = {"type": "http", "method": "POST", "path": path, "headers": []}
+    scope: dict[str, Any] = {"type": "http", "method": "POST", "path": path, "headers": []}
     await hub.app(scope, receive, send)
 
     assert sent == []
@@ -324,7 +327,6 @@ async def test_an_escaped_slash_never_makes_a_segment(hub: Hub) -> None:
         ("POST", "/instances/a/terminate/now"),
         ("POST", "/instances/a/raiseEvent"),
         ("POST", "/instances/a/raiseEvent/x/y"),
-        ("GET", "/entities"),
     ],
 )
 async def test_what_matches_no_endpoint_is_404_without_a_body(
@@ -332,10 +334,7 @@ async def test_what_matches_no_endpoint_is_404_without_a_body(
 ) -> None:
     answer = await hub.http.request(method, BASE + path)
 
-    if path == "/entities":
-        assert answer.status_code == 501
-    else:
-        assert is_empty(answer, 404)
+    assert is_empty(answer, 404)
 
 
 @pytest.mark.parametrize(
@@ -343,6 +342,7 @@ async def test_what_matches_no_endpoint_is_404_without_a_body(
     [
         ("POST", "/instances/a/rewind"),
         ("POST", "/instances/a/restart"),
+        ("GET", "/entities"),
         ("GET", "/entities/Counter/a"),
         ("POST", "/entities/Counter/a?op=add"),
         ("DELETE", "/entities/Counter/a"),
