@@ -43,12 +43,12 @@ class FailureDetails:
     def is_caused_by(self, error: type[BaseException] | str) -> bool:
         """Tell whether this failure or one of its causes is of the given exception type.
 
-        A name may be given with or without its module; subclasses are not known across a
-        process boundary, so the type must be the one raised.
+        A name may be given with its module, with the end of it or without; subclasses are not
+        known across a process boundary, so the type must be the one raised.
         """
         name = error if isinstance(error, str) else error.__qualname__
         return any(
-            cause.error_type == name or cause.error_type.rpartition(".")[2] == name
+            cause.error_type == name or cause.error_type.endswith(f".{name}")
             for cause in self.causes()
         )
 

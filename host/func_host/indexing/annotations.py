@@ -16,7 +16,6 @@ from typing import Any
 _RESULT_OF: dict[object, int] = {Generator: 2, Coroutine: 2, Awaitable: 0}
 
 
-@lru_cache(maxsize=4096)
 def parameter_types(function: Callable[..., Any]) -> dict[str, Any]:
     """Give the type of every parameter; `Any` where there is no annotation that resolves."""
     return {
@@ -25,7 +24,6 @@ def parameter_types(function: Callable[..., Any]) -> dict[str, Any]:
     }
 
 
-@lru_cache(maxsize=4096)
 def result_type(function: Callable[..., Any]) -> Any:
     """Give the type of what the function ends with: of a generator, what it returns."""
     annotation = resolve_annotation(signature_of(function).return_annotation, function)

@@ -114,6 +114,11 @@ class AppContents:
             "no function was found there: decorate one in function_app.py, for instance with "
             "@route, or give the folder that holds the app."
         )
+        if any(self._package.folder.glob("*/function.json")):
+            text = (
+                "its functions are described by function.json files, which this host does not "
+                "read: decorate them in function_app.py instead."
+            )
         return Problem(str(self._package.folder), 0, text)
 
 

@@ -197,13 +197,19 @@ def _alias_spec(alias: str, fullname: str) -> ModuleSpec:
 
 def _spec_below_alias(fullname: str) -> ModuleSpec | None:
     parent, _, name = fullname.rpartition(".")
-    package = sys.modules.get(parent)
-    if package is None or not package.__name__.startswith(f"{NAMESPACE}."):
+    package = _inner_name(parent)
+    if package is None:
         return None
     try:
-        return _alias_spec(fullname, f"{package.__name__}.{name}")
+        return _alias_spec(fullname, f"{package}.{name}")
     except ModuleNotFoundError:
         return None
+
+
+def _inner_name(alias: str) -> str | None:
+    """Give the name below `func_apps` of a module that goes by an alias of its app."""
+    name = getattr(sys.modules.get(alias), "__name__", None)
+    return name if isinstance(name, str) and name.startswith(f"{NAMESPACE}.") else None
 
 
 def _package_spec(package: AppPackage) -> ModuleSpec:
@@ -244,7 +250,7 @@ def _finder() -> _AppFinder:
 def _is_known_elsewhere(top: str) -> bool:
     """Tell whether a regular module of this name can be imported without any app."""
     if top in sys.modules:
-        return not sys.modules[top].__name__.startswith(NAMESPACE)
+        return _inner_name(top) is None
     for finder in sys.meta_path:
         if not isinstance(finder, _AppFinder | _AliasFinder):
             spec = finder.find_spec(top, None)

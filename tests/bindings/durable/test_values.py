@@ -46,7 +46,9 @@ def test_a_failure_knows_what_it_was_caused_by() -> None:
     assert list(failure.causes()) == [failure, cause]
     assert failure.is_caused_by(ValueError)
     assert failure.is_caused_by("OutOfStock")
+    assert failure.is_caused_by("errors.OutOfStock")
     assert failure.is_caused_by("shop.errors.OutOfStock")
+    assert not failure.is_caused_by("Stock")
     assert not failure.is_caused_by(KeyError)
     assert not cause.is_caused_by(ValueError)
 

@@ -196,7 +196,8 @@ def test_a_name_may_be_used_once_whatever_its_case_and_app(write_app: WriteApp) 
 
 def test_callables_that_are_no_functions_can_be_decorated(index_of: IndexOf) -> None:
     source = """
-import functools
+import dataclasses, functools
+@dataclasses.dataclass
 class Adder:
     async def __call__(self, x: int) -> int: return x + 1
 def add(by, x): return by + x
@@ -210,8 +211,8 @@ add_two = activity_trigger(name="add_two")(functools.partial(add, 2))
         ("add_two", False),
     ]
     assert index.functions[1].call({"x": 3}) == 5
-    assert index.functions[0].location.line == 5
-    assert index.functions[1].location.line == 6
+    assert index.functions[0].location.line == 6
+    assert index.functions[1].location.line == 7
 
 
 def test_a_wrapper_of_the_apps_own_is_what_is_called(index_of: IndexOf) -> None:
@@ -298,3 +299,10 @@ a, b = Anything(), Everything()
 def f(req): ...
 """
     assert only(index_of(source)).name == "f"
+
+
+def test_functions_of_the_older_model_are_told(write_app: WriteApp) -> None:
+    folder = write_app({"Hello/function.json": "{}", "Hello/__init__.py": "def main(req): ..."})
+
+    with pytest.raises(IndexingError, match=r"function\.json files, which this host does not read"):
+        build_index([folder])
