@@ -30,7 +30,7 @@ def announcement(
     yield click.style("Functions:", fg="yellow")
     if not listed:
         yield ""
-        yield "        none: decorate a function, for example with @activity_trigger."
+        yield "        none: settings switch all of them off."
     for function in (*reachable, *others):
         name = click.style(function.call_name, fg="yellow")
         yield ""

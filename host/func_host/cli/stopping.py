@@ -40,11 +40,12 @@ def stop_signals(on_first: Callable[[], None], *, deadline_s: float) -> Generato
     # A handler of Python's own and not one of the loop's: it also runs while user code blocks the
     # loop, and it is there on Windows.
     def handle(_signal: int, _frame: FrameType | None) -> None:
-        if stop.is_set() or overdue.is_alive():
+        if overdue.ident is not None:  # it has been started: this is not the first
             os._exit(EXIT_QUIT)
-        overdue.start()
-        on_first()
-        loop.call_soon_threadsafe(stop.set)
+        else:
+            overdue.start()
+            on_first()
+            loop.call_soon_threadsafe(stop.set)
 
     known = [getattr(signal, name) for name in _SIGNALS if hasattr(signal, name)]
     before = {number: signal.signal(number, handle) for number in known}
