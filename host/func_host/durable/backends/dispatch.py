@@ -97,7 +97,7 @@ class Dispatcher:
         self._source = source
         self._mailboxes: dict[str, _Mailbox] = {}
         self._ready: OrderedDict[str, None] = OrderedDict()
-        self._cached_bytes = 0
+        self.cached_bytes = 0  # of messages that wait, by their encoded size
         self._scanned: tuple[int, int] = (-1, -1)
         self._next_due: int | None = None
         self._walked: str | None = ""  # how far the walk has come; None where there is none
@@ -108,6 +108,11 @@ class Dispatcher:
         self._walking = asyncio.Lock()
         self._bell = asyncio.Event()
         self._is_closed = False
+
+    @property
+    def remembered(self) -> int:
+        """How many instances it has in mind: ready ones, and those that are being worked on."""
+        return len(self._mailboxes)
 
     async def open(self) -> None:
         """Find the next delayed message and the first instances to recover."""
@@ -213,7 +218,7 @@ class Dispatcher:
         self._drop_cache(box)
         for arrival in arrivals:
             box.waiting[arrival.message.id] = arrival
-            self._cached_bytes += arrival.size + MESSAGE_OVERHEAD_BYTES
+            self.cached_bytes += arrival.size + MESSAGE_OVERHEAD_BYTES
         box.is_stale = len(arrivals) == PAGE_SIZE
 
     def _collect_due(self, now: int) -> None:
@@ -305,17 +310,17 @@ class Dispatcher:
 
     def _cache(self, box: _Mailbox, arrival: Arrival) -> None:
         size = arrival.size + MESSAGE_OVERHEAD_BYTES
-        if self._cached_bytes + size > CACHED_BYTES_MAX:
+        if self.cached_bytes + size > CACHED_BYTES_MAX:
             self._drop_cache(box)
             box.is_stale = True
         elif arrival.message.id not in box.waiting:
             box.waiting[arrival.message.id] = arrival
-            self._cached_bytes += size
+            self.cached_bytes += size
 
     def _uncache(self, box: _Mailbox, message_id: MessageId) -> None:
         arrival = box.waiting.pop(message_id, None)
         if arrival is not None:
-            self._cached_bytes -= arrival.size + MESSAGE_OVERHEAD_BYTES
+            self.cached_bytes -= arrival.size + MESSAGE_OVERHEAD_BYTES
 
     def _drop_cache(self, box: _Mailbox) -> None:
         for message_id in list(box.waiting):

@@ -23,6 +23,7 @@ BUSY_TIMEOUT_S = 5.0
 CHECKED_BYTES_MAX = 32 * 1024 * 1024
 """A file up to this size is checked whole at every start (a few hundred milliseconds at most)."""
 CACHED_STATEMENTS = 256
+_HEADER = b"SQLite format 3\x00"
 _WRITER_PRAGMAS = ("synchronous = FULL", "cache_size = -16384", "journal_size_limit = 67108864")
 _READER_PRAGMAS = ("query_only = ON", "cache_size = -8192")
 
@@ -49,6 +50,7 @@ def open_store(path: Path, migrations: Sequence[str] = MIGRATIONS) -> Connection
         BackendError: The file is damaged, newer than this program or no store of ours, or its
             folder cannot hold one. It has not been changed.
     """
+    _check_header(path)
     try:
         writer = _connect(path)
         try:
@@ -134,6 +136,25 @@ def _connect_without_writing(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(f"{uri}?{'mode=ro' if has_log else 'immutable=1'}", uri=True)
 
 
+def _check_header(path: Path) -> None:
+    """Refuse what SQLite might take for an empty database and overwrite: a very short file."""
+    try:
+        with path.open("rb") as file:
+            header = file.read(len(_HEADER))
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise BackendError(f"The store {path} cannot be opened: {error.strerror}.") from error
+    if header not in {b"", _HEADER}:
+        raise _not_a_database(path)
+
+
+def _not_a_database(path: Path) -> BackendError:
+    return BackendError(
+        f"{path} is not a database; it was left as it is: choose another file (--storage)."
+    )
+
+
 def _check_identity(connection: sqlite3.Connection, path: Path, newest: int) -> None:
     is_empty = not connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()
     if is_empty:
@@ -179,9 +200,7 @@ def _pragma(connection: sqlite3.Connection, name: str) -> int:
 
 def _cannot_open(path: Path, error: sqlite3.Error) -> BackendError:
     if primary_code(error) == sqlite3.SQLITE_NOTADB:
-        return BackendError(
-            f"{path} is not a database; it was left as it is: choose another file (--storage)."
-        )
+        return _not_a_database(path)
     if primary_code(error) == sqlite3.SQLITE_CORRUPT:
         return damaged(path, error)
     return BackendError(f"The store {path} cannot be opened: {error}.")
