@@ -7,7 +7,7 @@ Json.NET needs `$type` first. It writes the members of the kind, then those of e
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import msgspec
 from msgspec import structs
@@ -121,7 +121,7 @@ def _member(value: object) -> object:
         case datetime():
             return message_time(value)
         case dict():
-            return tags_member(value)
+            return tags_member(cast("Mapping[str, str]", value))
         case history.OrchestrationInstance():
             return instance_member(value.instance_id, value.execution_id)
         case _:

@@ -7,7 +7,7 @@ spell them. What is common to both forms stands here; their own shapes in `messa
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar, cast
 
 import msgspec
 
@@ -117,7 +117,7 @@ def event_from(members: dict[str, Any], kind: type[EventT]) -> EventT:
 def without_nulls(members: Mapping[str, Any]) -> dict[str, Any]:
     """Leave out null members and .NET type names, inside of members too."""
     return {
-        name: without_nulls(value) if isinstance(value, dict) else value
+        name: without_nulls(cast("dict[str, Any]", value)) if isinstance(value, dict) else value
         for name, value in members.items()
         if value is not None and name != "$type"
     }
