@@ -272,8 +272,8 @@ class Backend(Protocol):
         """Wait for an instance that has something to do, in order of waiting.
 
         Messages of one instance come in order of arrival (of `visible_at` for delayed ones), and
-        never before they are visible. After opening, every unfinished instance that has messages or
-        open activities comes once.
+        never before they are visible. After opening, every instance that has messages comes once,
+        and so does every unfinished one that has open activities.
         """
         ...
 
@@ -291,7 +291,10 @@ class Backend(Protocol):
         ...
 
     async def abandon(self, instance_id: str) -> None:
-        """Forget what was delivered to this instance: what is unconsumed is handed out again."""
+        """Forget what was delivered to this instance: what is unconsumed is handed out again.
+
+        As after opening, an instance with open activities comes even without messages.
+        """
         ...
 
     async def get_instance(

@@ -44,6 +44,10 @@ class CommitConformance(ConformanceBase):
         assert (record.runtime_status, record.custom_status) == (Status.Suspended, '{"at": "ż"}')
         assert (record.parked, record.name) == ("another code", "orchestrator")
         assert (record.created_time, record.last_updated_time) == (created, world.clock.now())
+        stored = await world.backend.load("one")
+        assert stored is not None
+        assert (stored.runtime_status, stored.custom_status) == (Status.Suspended, '{"at": "ż"}')
+        assert stored.parked == "another code"
 
         await run.commit(run.plan())
         record = await world.status_of("one")

@@ -118,6 +118,7 @@ class MemoryBackend:
             runtime_status=stored.record.runtime_status,
             custom_status=stored.record.custom_status,
             history=tuple(stored.history),
+            parked=stored.record.parked,
         )
 
     async def commit(self, commit: Commit) -> None:

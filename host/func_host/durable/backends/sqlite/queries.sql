@@ -185,7 +185,7 @@ WHERE instance_id = :instance_id;
 -- name: loaded
 -- What a worker needs to go on: the fence, and a short history as a JSON array of arrays.
 SELECT
-    id, execution_id, history_length, runtime_status, custom_status,
+    id, execution_id, history_length, runtime_status, custom_status, parked,
     CASE WHEN history_length BETWEEN 1 AND :history_max
         THEN (
             SELECT '[' || group_concat(events) || ']'

@@ -147,7 +147,7 @@ class Reader:
             return None
         if rows[0][2] > LOOP_HISTORY_MAX:
             return await self._call(lambda: self._load_in_thread(instance_id))
-        return _stored(instance_id, rows[0], decode_history_chunks(rows[0][5] or "[]"))
+        return _stored(instance_id, rows[0], decode_history_chunks(rows[0][6] or "[]"))
 
     def history_length(self, instance_id: str) -> int:
         """Tell how many events are stored; 0 where there is no such instance."""
@@ -265,13 +265,14 @@ def _is_cut(row: tuple[Any, ...], *, fetch_input: bool) -> bool:
 
 
 def _stored(instance_id: str, row: tuple[Any, ...], history: list[HistoryEvent]) -> StoredInstance:
-    _, execution_id, history_length, status, custom_status, _ = row
+    _, execution_id, history_length, status, custom_status, parked, _ = row
     return StoredInstance(
         instance_id=instance_id,
         fence=Fence(execution_id, history_length),
         runtime_status=OrchestrationRuntimeStatus(status),
         custom_status=custom_status,
         history=history,
+        parked=parked,
     )
 
 
