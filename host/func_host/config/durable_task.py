@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass, field
-from datetime import timedelta
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
@@ -59,7 +58,6 @@ class DurableTaskSettings:
         max_concurrent_activity_functions: How many activities run at a time.
         max_concurrent_orchestrator_functions: How many orchestrations take a step at a time.
         overridable_existing_instance_states: Which instances a start under the same id replaces.
-        async_request_sleep_time: `Retry-After` of status answers that wait for completion.
         default_version: Version of instances that are started without one.
         max_orchestration_actions: An execution that asks for more steps than this is failed.
         store_inputs_in_orchestration_history: Whether history keeps the inputs of activities and
@@ -73,7 +71,6 @@ class DurableTaskSettings:
     )
     max_concurrent_orchestrator_functions: int = 100
     overridable_existing_instance_states: OverridableStates = OverridableStates.NON_RUNNING_STATES
-    async_request_sleep_time: timedelta = timedelta(seconds=30)
     default_version: str = ""
     max_orchestration_actions: int = 100_000
     store_inputs_in_orchestration_history: bool = False
@@ -87,12 +84,6 @@ def read_durable_task(section: Section, settings: AppSettings) -> DurableTaskSet
         ConfigError: A value cannot be used.
     """
     defaults = DurableTaskSettings()
-    http_settings = section.section("httpSettings")
-    sleep_ms = http_settings.integer(
-        "defaultAsyncRequestSleepTimeMilliseconds",
-        defaults.async_request_sleep_time // timedelta(milliseconds=1),
-        at_least=0,
-    )
     states = section.choice("overridableExistingInstanceStates", OverridableStates)
     return DurableTaskSettings(
         hub_name=_read_hub_name(section, settings),
@@ -109,7 +100,6 @@ def read_durable_task(section: Section, settings: AppSettings) -> DurableTaskSet
         overridable_existing_instance_states=(
             states or defaults.overridable_existing_instance_states
         ),
-        async_request_sleep_time=timedelta(milliseconds=sleep_ms),
         default_version=section.string("defaultVersion") or defaults.default_version,
         max_orchestration_actions=section.integer(
             "maxOrchestrationActions", defaults.max_orchestration_actions, at_least=1

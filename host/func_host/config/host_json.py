@@ -66,13 +66,11 @@ class HttpSettings:
 
     Args:
         route_prefix: First part of the URL of every function; empty for none.
-        max_outstanding_requests: More than these are answered 429; None for no limit.
         request_body_bytes_max: A longer body is answered 413; Azure's app setting
             `FUNCTIONS_REQUEST_BODY_SIZE_LIMIT`.
     """
 
     route_prefix: str = "api"
-    max_outstanding_requests: int | None = None
     request_body_bytes_max: int = 100 * 1024 * 1024
 
 
@@ -157,10 +155,8 @@ def _read_log_levels(section: Section) -> Mapping[str, LogLevel]:
 def _read_http(section: Section, settings: AppSettings) -> HttpSettings:
     defaults = HttpSettings()
     prefix = section.string("routePrefix", defaults.route_prefix)
-    outstanding = section.integer("maxOutstandingRequests", -1, at_least=-1)
     return HttpSettings(
         route_prefix=(prefix or "").strip("/"),
-        max_outstanding_requests=outstanding if outstanding > 0 else None,
         request_body_bytes_max=_read_body_limit(settings, defaults.request_body_bytes_max),
     )
 

@@ -58,6 +58,7 @@ UNUSED_KEYS: Final[Mapping[str, tuple[str, ...]]] = {
         "dynamicThrottlesEnabled",
         "hsts",
         "maxConcurrentRequests",
+        "maxOutstandingRequests",
     ),
     "extensions.durableTask": (
         "appLeaseOptions",
@@ -72,6 +73,7 @@ UNUSED_KEYS: Final[Mapping[str, tuple[str, ...]]] = {
         "extendedSessionIdleTimeoutInSeconds",
         "extendedSessionsEnabled",
         "grpcListenerMode",
+        "httpSettings",
         "localRpcEndpointEnabled",
         "localRpcPort",
         "logReplayEvents",

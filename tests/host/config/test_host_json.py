@@ -95,7 +95,6 @@ def test_durable_settings_are_read(tmp_path: Path) -> None:
         "defaultVersion": "1.5",
         "maxOrchestrationActions": 50,
         "storeInputsInOrchestrationHistory": "true",
-        "httpSettings": {"defaultAsyncRequestSleepTimeMilliseconds": 1500},
         "storageProvider": {"type": "SQLite", "path": "a/b.db", "connectionName": "Other"},
     }
 
@@ -104,7 +103,6 @@ def test_durable_settings_are_read(tmp_path: Path) -> None:
     assert settings.max_concurrent_activity_functions == 3
     assert settings.max_concurrent_orchestrator_functions == 4
     assert settings.overridable_existing_instance_states is OverridableStates.ANY_STATE
-    assert settings.async_request_sleep_time == timedelta(seconds=1.5)
     assert settings.default_version == "1.5"
     assert settings.max_orchestration_actions == 50
     assert settings.store_inputs_in_orchestration_history
@@ -261,12 +259,3 @@ def test_the_body_limit_is_azures_app_setting(tmp_path: Path) -> None:
 
     assert read(tmp_path, {}, **{limit: "1000"})[0].http.request_body_bytes_max == 1000
     assert "expected a number of bytes" in refused(tmp_path, {}, **{limit: "big"})
-
-
-def test_requests_are_limited_only_where_that_is_asked_for(tmp_path: Path) -> None:
-    def limit(written: int) -> int | None:
-        content = {"extensions": {"http": {"maxOutstandingRequests": written}}}
-        return read(tmp_path, content)[0].http.max_outstanding_requests
-
-    assert limit(-1) is None
-    assert limit(20) == 20
