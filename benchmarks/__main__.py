@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
 
 from benchmarks.host_process import Host, HostFailedError, started_host, sync_ms
+from benchmarks.http_client import WrongAnswerError
 from benchmarks.report import Measurement, figures, medians
-from benchmarks.workloads import EventsWorkload, Workload, WrongAnswerError, named_workloads
+from benchmarks.workloads import EventsWorkload, Workload, named_workloads
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Generator

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+MANAGEMENT = "/runtime/webhooks/durabletask"
+WAIT = "timeout=600&pollingInterval=1"
+"""Query of a start whose answer is the output."""
+_SHOWN_MAX = 500
 _END_OF_HEAD = b"\r\n\r\n"
 
 
@@ -28,6 +32,15 @@ class Answer:
     def json(self) -> Any:
         """Decode the body."""
         return json.loads(self.body)
+
+
+class WrongAnswerError(RuntimeError):
+    """The host answered something else than the workload must give."""
+
+    def __init__(self, what: str, answer: Answer) -> None:
+        """Show the beginning of the answer."""
+        shown = answer.body[:_SHOWN_MAX].decode(errors="replace")
+        super().__init__(f"{what} answered {answer.status}: {shown}")
 
 
 class HttpConnection(asyncio.Protocol):

@@ -12,24 +12,16 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.http_client import HttpConnection
+from benchmarks.events import EventsWorkload
+from benchmarks.http_client import MANAGEMENT, WAIT, HttpConnection, WrongAnswerError
 from benchmarks.report import Measurement
-from func_host.clock import SystemClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from benchmarks.host_process import Host
 
-_BASE = "/runtime/webhooks/durabletask"
-_WAIT = "timeout=600&pollingInterval=1"
 _OK = 200
-_ACCEPTED = 202
-_POLL_S = 0.02
-
-
-class WrongAnswerError(RuntimeError):
-    """The host answered something else than the workload must give."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +60,7 @@ class Workload:
     async def run(self, host: Host, *, is_async: bool) -> Measurement:
         """Run all instances and check every output."""
         body = json.dumps({"count": self.count, "is_async": is_async}).encode()
-        path = f"{_BASE}/orchestrators/{self.orchestrator}?{_WAIT}"
+        path = f"{MANAGEMENT}/orchestrators/{self.orchestrator}?{WAIT}"
         await self._drive(host, path, body, instances=self.warm_up, in_flight=1)
         began = time.perf_counter()
         done = await self._drive(
@@ -95,83 +87,11 @@ class Workload:
                     answer = await connection.request("POST", path, body)
                     latency = time.perf_counter() - began
                     if answer.status != _OK or not self.expected(answer.json()):
-                        raise _wrong_answer(self.orchestrator, answer.status, answer.body)
+                        raise WrongAnswerError(self.orchestrator, answer)
                     done.append((latency, answer.json()))
 
         await _side_by_side(one_after_the_other, in_flight)
         return done
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EventsWorkload:
-    """Instances that wait for an event: from raising it to the answer of the instance."""
-
-    instances: int
-    in_flight: int
-
-    def parameters(self) -> dict[str, int | str]:
-        """Give what somebody must know to run the same again."""
-        return {
-            "orchestrator": "bench_event",
-            "instances": self.instances,
-            "in_flight": self.in_flight,
-        }
-
-    async def run(self, host: Host, *, is_async: bool) -> Measurement:
-        """Start all, wait until all wait, then raise an event to each, so many at a time."""
-        del is_async  # no activity runs
-        prefix = f"event-{time.time_ns()}-"
-        turns = iter(range(self.instances))
-        all_wait = asyncio.Event()
-        ended_at: dict[int, float] = {}
-        ended = [asyncio.Event() for _ in range(self.instances)]
-        raised_at: dict[int, float] = {}
-
-        async def answer_of(number: int) -> None:
-            async with HttpConnection(host.address, host.port) as connection:
-                path = f"{_BASE}/orchestrators/bench_event/{prefix}{number}?{_WAIT}"
-                answer = await connection.request("POST", path)
-            ended_at[number] = time.perf_counter()
-            ended[number].set()
-            if answer.status != _OK or answer.json() != number:
-                raise _wrong_answer("bench_event", answer.status, answer.body)
-
-        async def raise_events() -> None:
-            await all_wait.wait()
-            async with HttpConnection(host.address, host.port) as connection:
-                for number in turns:
-                    raised_at[number] = time.perf_counter()
-                    path = f"{_BASE}/instances/{prefix}{number}/raiseEvent/Go"
-                    answer = await connection.request("POST", path, str(number).encode())
-                    if answer.status != _ACCEPTED:
-                        raise _wrong_answer("raiseEvent", answer.status, answer.body)
-                    await ended[number].wait()
-
-        async with asyncio.TaskGroup() as tasks:
-            for number in range(self.instances):
-                tasks.create_task(answer_of(number))
-            for _ in range(self.in_flight):
-                tasks.create_task(raise_events())
-            await _wait_until_running(host, prefix, self.instances)
-            began = time.perf_counter()
-            all_wait.set()
-        return Measurement(
-            elapsed_s=time.perf_counter() - began,
-            operations=self.instances,
-            unit="events",
-            latencies_s=[ended_at[number] - raised_at[number] for number in ended_at],
-        )
-
-
-async def _wait_until_running(host: Host, prefix: str, instances: int) -> None:
-    clock = SystemClock()
-    path = f"{_BASE}/instances?runtimeStatus=Running&instanceIdPrefix={prefix}&top={instances}"
-    async with HttpConnection(host.address, host.port) as connection, asyncio.timeout(60):
-        while True:
-            answer = await connection.request("GET", path)
-            if answer.status == _OK and len(answer.json()) == instances:
-                return
-            await clock.sleep(_POLL_S)
 
 
 async def _side_by_side(work: Callable[[], Any], times: int) -> None:
@@ -191,11 +111,6 @@ def _details(output: Any) -> Mapping[str, float]:
             }
         case _:
             return {}
-
-
-def _wrong_answer(what: str, status: int, body: bytes) -> WrongAnswerError:
-    shown = body[:500].decode(errors="replace")
-    return WrongAnswerError(f"{what} answered {status}: {shown}")
 
 
 def _chain(in_flight: int) -> Workload:

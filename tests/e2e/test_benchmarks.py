@@ -11,9 +11,9 @@ import anyio
 import pytest
 
 from benchmarks.host_process import started_host
-from benchmarks.http_client import HttpConnection
+from benchmarks.http_client import HttpConnection, WrongAnswerError
 from benchmarks.report import Measurement, figures, medians, percentile
-from benchmarks.workloads import Workload, WrongAnswerError, named_workloads
+from benchmarks.workloads import Workload, named_workloads
 from tests.e2e.host_process import REPOSITORY, environment
 
 if TYPE_CHECKING:
