@@ -205,6 +205,15 @@ class Hub:
 
 def indexed(function: Callable[..., Any]) -> IndexedFunction:
     """Index a decorated function as the host does."""
+    return _indexed(function, check_route)
+
+
+def indexed_unchecked(function: Callable[..., Any]) -> IndexedFunction:
+    """Index a decorated function whatever its route."""
+    return _indexed(function, str)
+
+
+def _indexed(function: Callable[..., Any], check: Callable[[str], object]) -> IndexedFunction:
     metadata = metadata_of(function)
     assert metadata is not None, "the function is not decorated"
     found = FoundFunction(
@@ -214,6 +223,6 @@ def indexed(function: Callable[..., Any]) -> IndexedFunction:
         app="app",
         app_dir=Path(),
     )
-    judgement = Judgement(found, check_route)
+    judgement = Judgement(found, check)
     assert judgement.indexed is not None, judgement.problems
     return judgement.indexed
