@@ -11,7 +11,6 @@ import logging
 from collections import deque
 from typing import TYPE_CHECKING, Any, Protocol
 
-from func_bindings.errors import SerializationError
 from func_host import log
 from func_host.durable.engine import failures
 from func_host.durable.history import TaskCompleted, TaskFailed
@@ -68,6 +67,7 @@ class ActivityDispatcher:
         self._deliver = deliver
         self._queue: deque[ActivityCall] = deque()
         self._dispatched: dict[OrchestrationInstance, set[int]] = {}
+        self._is_starting = False
         self._is_stopping = False
         self._on_idle: Callable[[], None] | None = None
 
@@ -81,10 +81,12 @@ class ActivityDispatcher:
         return task_id in self._dispatched.get(instance, ())
 
     def dispatch(self, calls: Sequence[ActivityCall]) -> None:
-        """Run the activities when it is their turn."""
+        """Run the activities when it is their turn; one that waits or runs already runs once."""
         for call in calls:
-            self._dispatched.setdefault(call.instance, set()).add(call.action.id)
-            self._queue.append(call)
+            dispatched = self._dispatched.setdefault(call.instance, set())
+            if call.action.id not in dispatched:
+                dispatched.add(call.action.id)
+                self._queue.append(call)
         self._start_waiting()
 
     def release(self, instance: OrchestrationInstance) -> None:
@@ -99,9 +101,15 @@ class ActivityDispatcher:
             on_idle()
 
     def _start_waiting(self) -> None:
-        while self._queue and self._free and not self._is_stopping:
-            self._free -= 1
-            self._start(self._queue.popleft())
+        if self._is_starting:  # one that could not be called has freed its slot: the loop goes on
+            return
+        self._is_starting = True
+        try:
+            while self._queue and self._free and not self._is_stopping:
+                self._free -= 1
+                self._start(self._queue.popleft())
+        finally:
+            self._is_starting = False
 
     def _start(self, call: ActivityCall) -> None:
         action = call.action
@@ -109,15 +117,14 @@ class ActivityDispatcher:
         if activity is None:
             self._end(call, self._unknown(action.id, action.name))
             return
+        fields = {log.FUNCTION_NAME: activity.name, log.INSTANCE_ID: call.instance.instance_id}
         try:
             arguments = _arguments(activity, action.input)
-        except SerializationError as error:
+            with log.bind_log_fields(**fields):
+                invocation = self._invoker.start(activity, arguments)
+        except Exception as error:  # noqa: BLE001 -- a user's class may refuse its input with anything
             self._end(call, self._failed(action.id, action.name, error))
             return
-        with log.bind_log_fields(
-            **{log.FUNCTION_NAME: activity.name, log.INSTANCE_ID: call.instance.instance_id}
-        ):
-            invocation = self._invoker.start(activity, arguments)
         invocation.outcome.add_done_callback(lambda outcome: self._ended(call, invocation, outcome))
 
     def _ended(
@@ -133,7 +140,7 @@ class ActivityDispatcher:
         else:
             try:
                 text = dump_json(outcome.result())
-            except SerializationError as unwritable:
+            except Exception as unwritable:  # noqa: BLE001 -- properties of a user's class may raise
                 result = self._failed(action.id, action.name, unwritable)
             else:
                 now = self._clock.now()

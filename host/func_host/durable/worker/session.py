@@ -267,9 +267,12 @@ class Session:
         if self._state.started is not None and start.orchestration_instance == self.instance:
             self._draft.consumed.append(message.id)
             return
-        if running is not None and start.parent_instance is not None:
+        # A row without history waits for the start that made it, maybe scheduled for later.
+        execution_id = start.orchestration_instance.execution_id
+        is_awaited = self._state.started is None and execution_id != self._fence.execution_id
+        if (running is not None or is_awaited) and start.parent_instance is not None:
             self._draft.consumed.append(message.id)
-            if running.parent_instance != start.parent_instance:
+            if running is None or running.parent_instance != start.parent_instance:
                 reason = (
                     f"The sub-orchestration '{start.name}' could not be started: an instance with "
                     f"the id '{self.instance_id}' exists and has not ended."
@@ -281,7 +284,7 @@ class Session:
             return
         fence, early = self._fence, self._early
         if running is not None or self._state.started is None:
-            fence = Fence(start.orchestration_instance.execution_id, 0)
+            fence = Fence(execution_id, 0)
         self._restart(fence)
         self._held.update(consumed, (each.id for each in early))
         self._draft.consumed = consumed
@@ -479,10 +482,21 @@ class Session:
         self._after_commit = []
         self._must_commit = False
         self.failures = 0
-        if is_new_execution and not self.is_completed:
+        if self.is_completed:
+            self._drop_late_messages()
+        # One that is to be terminated is not run any more, else an orchestrator that starts over
+        # again and again would outrun its end.
+        is_doomed = any(isinstance(each.event, ExecutionTerminated) for each in self.mailbox)
+        if is_new_execution and not self.is_completed and not is_doomed:
             assert started is not None
             self._open_execution(started, opening, advance)
         return advance
+
+    def _drop_late_messages(self) -> None:
+        """Forget what came behind the end; the store has kept only the start of another run."""
+        kept = [each for each in self.mailbox if isinstance(each.event, ExecutionStarted)]
+        self._held.difference_update(each.id for each in self.mailbox if each not in kept)
+        self.mailbox = deque(kept)
 
     def _open_execution(
         self, start: ExecutionStarted, opening: list[HistoryEvent], advance: Advance

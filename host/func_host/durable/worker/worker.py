@@ -14,15 +14,17 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict, deque
-from itertools import islice
-from typing import TYPE_CHECKING
+from itertools import count, islice
+from typing import TYPE_CHECKING, TypeVar
 
 from func_host import log
-from func_host.durable.backend import BackendError, StaleCommitError
+from func_host.durable.backend import BackendError, BackendUnavailableError, StaleCommitError
 from func_host.durable.worker.activities import ActivityDispatcher
 from func_host.durable.worker.session import Advance, Session
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from func_host.clock import Clock, IdSource
     from func_host.durable.backend import Backend
     from func_host.durable.executor import Executor
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
     from func_host.durable.worker.session import ActivityResult
     from func_host.durable.worker.settings import WorkerSettings
     from func_host.invocation.invoker import Invoker
+
+T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
@@ -79,9 +83,11 @@ class DurableWorker:
             async with asyncio.TaskGroup() as tasks:
                 self._tasks = tasks
                 self._receiver = tasks.create_task(self._receive())
-                tasks.create_task(self._flush_lingering())
+                try:
+                    await self._flush_lingering()
+                finally:
+                    self._tasks = None  # what is cancelled now must not begin anything new
         finally:
-            self._tasks = None
             for session in self._sessions.values():
                 session.discard()
             self._sessions.clear()
@@ -110,7 +116,7 @@ class DurableWorker:
             while not self._has_slot:
                 self._slot_is_free.clear()
                 await self._slot_is_free.wait()
-            item = await self._backend.next_work_item()
+            item = await self._insistently("ask for work", self._backend.next_work_item)
             session = self._session(item.instance_id)
             session.receive(item.messages)
             self._wake(session)
@@ -147,7 +153,9 @@ class DurableWorker:
 
     def _processed(self, session: Session) -> None:
         self._processing.discard(session.instance_id)
-        if session.is_idle and not session.is_loaded:
+        if session.has_work:  # it came while the session was given up
+            self._waiting[session.instance_id] = session
+        elif session.is_idle and not session.is_loaded and not session.failures:
             self._sessions.pop(session.instance_id, None)
         self._trim()
         if self._waiting:
@@ -192,7 +200,11 @@ class DurableWorker:
             await self._work_off(session)
         except StaleCommitError:
             logger.info("commit came too late", extra={log.INSTANCE_ID: session.instance_id})
-            await self._give_up(session, delay_s=0.0)
+            session.failures += 1
+            is_first = session.failures == 1
+            await self._give_up(
+                session, delay_s=0.0 if is_first else self._retry_delay_s(session.failures)
+            )
         except (
             Exception
         ) as error:  # a fault of the store or of ours must not end the other sessions
@@ -221,19 +233,26 @@ class DurableWorker:
         await self._clock.sleep(delay_s)
         session.mailbox.clear()
         session.evict()
-        await self._backend.abandon(session.instance_id)
+        await self._insistently("abandon", lambda: self._backend.abandon(session.instance_id))
+
+    async def _insistently(self, what: str, ask: Callable[[], Awaitable[T]]) -> T:
+        """Ask the store again and again until it answers."""
+        for failures in count(1):
+            try:
+                return await ask()
+            except BackendUnavailableError as error:
+                delay_s = self._retry_delay_s(failures)
+                extra = {log.REASON: f"{what}: {error}", log.DELAY_S: delay_s}
+                logger.warning("the store does not answer", extra=extra)
+                await self._clock.sleep(delay_s)
+        raise AssertionError("counting never ends")
 
     async def _work_off(self, session: Session) -> None:
         """Load, feed and commit until nothing more has arrived."""
         is_flush = True
         while True:
             if not session.is_loaded:
-                stored = await self._backend.load(session.instance_id)
-                if stored is None:
-                    session.discard()
-                    return
-                advance = session.load(stored, self._activities.is_dispatched)
-                self._tell_if_parked(session, before=stored.parked)
+                advance = await self._load(session)
             elif session.has_work:
                 advance = session.advance(self._clock.now())
             elif session.has_draft and is_flush and not session.is_lingering:
@@ -241,16 +260,35 @@ class DurableWorker:
             else:
                 break
             is_flush = False
-            self._activities.dispatch(advance.ready)
-            while advance.is_urgent:
-                advance = await self._commit(session)
-            if session.is_completed and not session.has_draft:
-                self._activities.release(session.committed_instance)
-                session.evict()
-                if not session.has_work:
-                    return
+            await self._carry_out(session, advance)
+            if not session.is_loaded:
+                return
         if session.has_draft:
             self._linger(session)
+        elif session.is_completed:
+            self._activities.release(session.committed_instance)
+            session.evict()
+
+    async def _load(self, session: Session) -> Advance:
+        """Load and replay; the session stays unloaded where its instance is gone."""
+        stored = await self._backend.load(session.instance_id)
+        if stored is None:
+            session.discard()
+            session.failures = 0
+            return Advance()
+        advance = session.load(stored, self._activities.is_dispatched)
+        self._tell_if_parked(session, before=stored.parked)
+        return advance
+
+    async def _carry_out(self, session: Session, advance: Advance) -> None:
+        """Dispatch what is ready; commit what is urgent, and what that makes urgent."""
+        self._activities.dispatch(advance.ready)
+        for commits in count():
+            if not advance.is_urgent:
+                return
+            if commits:  # an orchestrator that starts over and over must leave others a turn
+                await _take_turns()
+            advance = await self._commit(session)
 
     async def _commit(self, session: Session) -> Advance:
         before = session.committed_instance
@@ -269,3 +307,11 @@ class DurableWorker:
                 "instance is parked",
                 extra={log.INSTANCE_ID: session.instance_id, log.REASON: session.parked},
             )
+
+
+async def _take_turns() -> None:
+    """Let everything else that is ready run once."""
+    loop = asyncio.get_running_loop()
+    turn = loop.create_future()
+    loop.call_soon(turn.set_result, None)
+    await turn
