@@ -7,7 +7,7 @@ import json
 import logging
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING, Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 import pytest
 
@@ -91,7 +91,7 @@ async def test_a_parameter_without_annotation_or_with_an_unknown_one_is_the_requ
     def unknown(req: NoSuchName) -> str:  # type: ignore[name-defined] # noqa: F821 # pyright: ignore[reportUndefinedVariable, reportUnknownParameterType]
         return str(req.method)  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
 
-    functions: tuple[Callable[..., Any], ...] = (plain, unknown)
+    functions = cast("tuple[Callable[..., Any], ...]", (plain, unknown))
     assert (await ask(functions, "/api/plain")).text == "GET"
     assert (await ask(functions, "/api/unknown")).text == "GET"
 
