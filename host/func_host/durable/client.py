@@ -22,6 +22,7 @@ from func_bindings.errors import FunctionNotFoundError, InstanceNotFoundError
 from func_bindings.http import HttpResponse
 from func_host.config.durable_task import OverridableStates
 from func_host.durable.backend import InstanceQuery
+from func_host.durable.engine.identity import check_instance_id, check_storable
 from func_host.durable.history import (
     EventRaised,
     ExecutionResumed,
@@ -46,9 +47,7 @@ if TYPE_CHECKING:
     from func_host.durable.history import HistoryEvent
     from func_host.durable.links import ManagementLinks
 
-INSTANCE_ID_MAX = 256
 _PAGE_SIZE = 1000
-_FORBIDDEN = frozenset("/\\#?") | frozenset(map(chr, [*range(0x20), *range(0x7F, 0xA0)]))
 _RETRY_AFTER = "10"
 
 
@@ -141,10 +140,8 @@ class TaskHubClient(DurableClient):
             InvalidInstanceIdError: The id is too long or holds characters that ids must not.
         """
         stored_name = self._name_of(name)
-        if instance_id:
-            check_instance_id(instance_id)
-        else:
-            instance_id = self._ids.new_id()
+        _check_start(instance_id, version)
+        instance_id = instance_id or self._ids.new_id()
         start = ExecutionStarted(
             timestamp=self._clock.now(),
             orchestration_instance=OrchestrationInstance(instance_id, self._ids.new_id()),
@@ -227,11 +224,13 @@ class TaskHubClient(DurableClient):
 
     async def send_event(self, instance_id: str, event_name: str, data_text: str) -> None:
         """Send an event whose data is stored as it is."""
+        check_storable(event_name, data_text)
         event = EventRaised(timestamp=self._clock.now(), name=event_name, input=data_text)
         await self._backend.send_message(instance_id, event)
 
     async def terminate(self, instance_id: str, reason: str | None = None) -> None:
         """End an instance from outside; see `DurableClient.terminate`."""
+        check_storable(reason)
         event = ExecutionTerminated(timestamp=self._clock.now(), input=reason)
         await self._backend.send_message(instance_id, event)
 
@@ -241,6 +240,7 @@ class TaskHubClient(DurableClient):
         The message is sent whatever the row shows, since a resume may be under way; a suspended
         instance ignores it.
         """
+        check_storable(reason)
         event = ExecutionSuspended(timestamp=self._clock.now(), reason=reason)
         await self._backend.send_message(instance_id, event)
 
@@ -250,6 +250,7 @@ class TaskHubClient(DurableClient):
         The message is sent whatever the row shows, since a suspend may be under way; an instance
         that is not suspended ignores it.
         """
+        check_storable(reason)
         event = ExecutionResumed(timestamp=self._clock.now(), reason=reason)
         await self._backend.send_message(instance_id, event)
 
@@ -363,23 +364,14 @@ class TaskHubClient(DurableClient):
         return record if record.runtime_status.is_terminal else None
 
 
-def check_instance_id(instance_id: str) -> None:
-    """Refuse an id that the extension would refuse, in its words.
-
-    Raises:
-        InvalidInstanceIdError: It is too long or holds characters that ids must not.
-    """
-    if instance_id.startswith("@"):
-        raise InvalidInstanceIdError(
-            "instanceId (Parameter 'Orchestration instance ids must not start with @.')"
-        )
-    if not _FORBIDDEN.isdisjoint(instance_id):
-        raise InvalidInstanceIdError(
-            "instanceId (Parameter 'Orchestration instance ids must not contain /, \\, #, ?, "
-            "or control characters.')"
-        )
-    if len(instance_id) > INSTANCE_ID_MAX:
-        raise InvalidInstanceIdError("Instance ID lengths must not exceed 256 characters.")
+def _check_start(instance_id: str | None, version: str | None) -> None:
+    """Refuse an id that the extension would refuse, in its words, and what cannot be stored."""
+    try:
+        if instance_id:
+            check_instance_id(instance_id)
+        check_storable(instance_id, version)
+    except ValueError as error:
+        raise InvalidInstanceIdError(str(error)) from error
 
 
 def _status(

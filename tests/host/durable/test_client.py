@@ -112,6 +112,22 @@ async def test_an_id_that_cannot_be_is_refused(idle: Hub, instance_id: str, word
         await idle.client.start_new("Echo", instance_id)
 
 
+async def test_what_no_store_can_hold_is_refused(idle: Hub) -> None:
+    half = "\ud800"
+    client = idle.client
+    await client.start_new("Echo", "a")
+
+    with pytest.raises(InvalidInstanceIdError, match="UTF-8"):
+        await client.start_new("Echo", half)
+    with pytest.raises(InvalidInstanceIdError, match="UTF-8"):
+        await client.start_new("Echo", version=half)
+    with pytest.raises(ValueError, match="UTF-8"):
+        await client.raise_event("a", half)
+    for send in (client.terminate, client.suspend, client.resume):
+        with pytest.raises(ValueError, match="UTF-8"):
+            await send("a", half)
+
+
 @pytest.mark.parametrize("instance_id", ["a" * 256, "q'$:1 b+%@", "æ☃😀"])
 async def test_any_other_id_is_taken(hub: Hub, instance_id: str) -> None:
     await hub.client.start_new("Echo", instance_id)
