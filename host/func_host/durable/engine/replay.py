@@ -218,6 +218,8 @@ class OrchestratorRun:
 
     def _on_terminated(self, event: ExecutionTerminated) -> None:
         self._is_suspended = False
+        if self._continues_as_new:  # asked for, but not taken: the end comes first
+            self._continues_as_new = self._is_finished = False
         self._complete(OrchestrationRuntimeStatus.Terminated, event.input, None)
 
     def _on_scheduled(self, event: ScheduledEvent) -> None:

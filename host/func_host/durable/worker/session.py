@@ -484,10 +484,7 @@ class Session:
         self.failures = 0
         if self.is_completed:
             self._drop_late_messages()
-        # One that is to be terminated is not run any more, else an orchestrator that starts over
-        # again and again would outrun its end.
-        is_doomed = any(isinstance(each.event, ExecutionTerminated) for each in self.mailbox)
-        if is_new_execution and not self.is_completed and not is_doomed:
+        if is_new_execution and not self.is_completed:
             assert started is not None
             self._open_execution(started, opening, advance)
         return advance
@@ -507,6 +504,20 @@ class Session:
             return
         for event in opening:
             self._run.feed(event)
+        if self._is_terminated_next():
+            return
         self._episode_is_open = True
         self._record(self._run.take_actions(), advance, is_opening=True)
         advance.is_urgent = advance.is_urgent or self._must_commit
+
+    def _is_terminated_next(self) -> bool:
+        """Put a termination that has arrived before all else, so that nothing is begun any more.
+
+        Else an orchestrator that starts over again and again would outrun its end.
+        """
+        for position, message in enumerate(self.mailbox):
+            if isinstance(message.event, ExecutionTerminated):
+                del self.mailbox[position]
+                self.mailbox.appendleft(message)
+                return True
+        return False

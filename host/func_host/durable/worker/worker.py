@@ -311,7 +311,6 @@ class DurableWorker:
 
 async def _take_turns() -> None:
     """Let everything else that is ready run once."""
-    loop = asyncio.get_running_loop()
-    turn = loop.create_future()
-    loop.call_soon(turn.set_result, None)
-    await turn
+    turn = asyncio.Event()
+    asyncio.get_running_loop().call_soon(turn.set)
+    await turn.wait()
