@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -45,7 +46,7 @@ def leftovers(world: World) -> Iterator[str]:
         return
     worker, memory = host.worker, host.memory
     held: dict[str, Any] = {
-        "sessions": worker._sessions,
+        "sessions": [each for each in worker._sessions.values() if each.is_loaded],
         "processed instances": worker._processing,
         "waiting instances": worker._waiting,
         "lingering sessions": worker._lingering,
@@ -107,14 +108,24 @@ def _unexpected_outcome(run: Run, program: Program, ledger: Ledger) -> Iterator[
         },
         termination_reasons=tuple(dict.fromkeys(run.terminations)),
     )
-    is_terminated = run.outcome is not None and run.outcome.status == "Terminated"
-    for expected in outcomes(program, facts):
-        if is_terminated and expected.status == "Terminated":
-            return
-        if expected == run.outcome:
-            return
+    assert run.outcome is not None
+    actual = run.outcome
+    if actual.status == "Terminated":
+        actual = replace(actual, custom_status=None)  # it may come at any moment
+    if any(expected == actual for expected in outcomes(program, _guided(facts, run))):
+        return
     some = [*islice(outcomes(program, facts), _SHOWN_MAX)]
     yield f"{run.describe()} ended with {run.outcome}, the program says one of {some}"
+
+
+def _guided(facts: Facts, run: Run) -> Facts:
+    assert run.outcome is not None
+    is_completed = run.outcome.status == "Completed"
+    return replace(
+        facts,
+        generation_totals=[execution.total for execution in run.executions],
+        last_notes=run.outcome.result["noted"] if is_completed else None,
+    )
 
 
 def _replayed_otherwise(execution: Execution, replayer: InProcessExecutor) -> Iterator[str]:

@@ -95,9 +95,12 @@ class SimulatedHost:
                 if not self.life.is_over:
                     await self._drain()
             finally:
+                has_died = self.life.is_over
                 self.life.is_over = True
                 work.cancel()
                 await asyncio.wait([work])
+                if not (has_died or work.cancelled()):
+                    self._ledger.violate(f"the worker was told to end, but: {work!r}")
 
     async def _drain(self) -> None:
         self._ledger.trace(f"host {self._number} drains")

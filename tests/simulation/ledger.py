@@ -71,20 +71,21 @@ class Execution:
 
     execution_id: str
     run: Run
+    total: int
     history: list[HistoryEvent] = field(default_factory=list["HistoryEvent"])
     open_tasks: dict[int, TaskScheduled] = field(default_factory=dict[int, "TaskScheduled"])
     open_timers: dict[int, TimerCreated] = field(default_factory=dict[int, "TimerCreated"])
     open_children: set[int] = field(default_factory=set[int])
 
     @property
-    def may_start_unrecorded(self) -> bool:
-        """Whether activities may start that history does not show.
+    def is_over(self) -> bool:
+        """Whether the run has gone on to another generation."""
+        return self.run.executions[-1] is not self
 
-        Those of the opening episode may, since its messages are durable; those asked for in the
-        very step that continued as new were never recorded, and nobody waits for them.
-        """
-        is_over = self.run.executions[-1] is not self
-        return is_over or not any(isinstance(each, OrchestratorCompleted) for each in self.history)
+    @property
+    def has_answered(self) -> bool:
+        """Whether the opening episode is recorded: until then its activities may start before."""
+        return any(isinstance(event, OrchestratorCompleted) for event in self.history)
 
 
 @dataclass(slots=True)
@@ -160,16 +161,16 @@ class Ledger:
             self.on_over(previous)
         self._current[instance_id] = run
         self.runs.append(run)
-        self._open(start.orchestration_instance.execution_id, run, 0)
+        self._open(start.orchestration_instance.execution_id, run, value)
         self.trace(f"created {instance_id} {run.key}")
         self.on_created(run)
         return run
 
-    def _open(self, execution_id: str, run: Run, generation: int) -> Execution:
-        execution = Execution(execution_id, run)
+    def _open(self, execution_id: str, run: Run, value: dict[str, Any]) -> Execution:
+        execution = Execution(execution_id, run, value["total"])
         run.executions.append(execution)
         self._executions[execution_id] = execution
-        self._openings[f"{run.key}/{generation}"] = execution
+        self._openings[f"{run.key}/{value['generation']}"] = execution
         return execution
 
     def sent(self, instance_id: str, event: MessageEvent) -> None:
@@ -208,10 +209,10 @@ class Ledger:
         if known is not None:
             return known
         run = self._executions[commit.fence.execution_id].run
-        generation = json.loads(commit.started.input or "null")["generation"]
-        if generation != len(run.executions):
-            self.violate(f"continue-as-new to generation {generation} of {run.describe()}")
-        return self._open(execution_id, run, generation)
+        value = json.loads(commit.started.input or "null")
+        if value["generation"] != len(run.executions):
+            self.violate(f"continue-as-new to generation {value} of {run.describe()}")
+        return self._open(execution_id, run, value)
 
     def _apply(self, execution: Execution, event: HistoryEvent) -> None:
         run = execution.run
@@ -281,9 +282,11 @@ class Ledger:
         if call.scheduled > call.failed:
             return
         opening = self._openings.get(key.rpartition("/")[0])
+        if opening is not None and opening.is_over:
+            return  # asked for in the step that continued as new: never recorded, nobody waits
         if call.scheduled > 0:
             self.violate(f"promise 2: activity {key} starts after its failure was recorded")
-        elif opening is None or not opening.may_start_unrecorded:
+        elif opening is None or opening.has_answered:
             self.violate(f"promise 6: activity {key} starts before what it follows from is durable")
 
     def activity_ended(self, key: str, result: str | None) -> None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _MICROSECONDS = 1_000_000
+_TICK_S = 1 / _MICROSECONDS
 _LAST_TURNS = 10_000
 """How often a loop may turn while what is left over ends."""
 
@@ -100,7 +101,7 @@ class LoopClock:
         if seconds <= 0:
             return
         wake: asyncio.Future[None] = self._loop.create_future()
-        timer = self._loop.call_later(seconds, _wake, wake)
+        timer = self._loop.call_later(max(seconds, _TICK_S), _wake, wake)
         try:
             await wake
         finally:
