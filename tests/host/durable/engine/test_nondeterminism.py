@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     Steps = Generator[Any, Any, Any]
 
 LINE = re.compile(
-    r" at \S*(test_nondeterminism|driving)\.py:\d+\."
+    r" at .*(test_nondeterminism|driving)\.py:\d+\."
 )  # driving.py awaits for a generator
 
 
