@@ -30,7 +30,7 @@ from func_host.invocation.invoker import LoopInvoker
 from func_host.invocation.watchdog import LoopWatchdog
 from func_host.server import HttpServer, ListeningSocket, is_loopback
 from func_host.web.app import create_app
-from func_host.web.route_template import parse_template
+from func_host.web.routes import check_route
 from func_host.web.settings import WebSettings
 
 if TYPE_CHECKING:
@@ -240,7 +240,7 @@ def load_functions(configuration: Configuration) -> FunctionIndex:
     Raises:
         AppError: There are mistakes in the apps; the message tells all of them.
     """
-    index = build_index(configuration.app_dirs, parse_template)
+    index = build_index(configuration.app_dirs, check_route)
     wanted = configuration.host_json.functions
     names = None if wanted is None else {name.lower() for name in wanted}
     enabled = [
