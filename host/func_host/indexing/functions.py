@@ -152,9 +152,11 @@ class _NameTable:
     def find(self, name: str | Callable[..., Any]) -> IndexedFunction | None:
         if isinstance(name, str):
             return self._by_name.get(name) or self._by_name.get(name.lower())
-        return next(
-            (self._by_identity[id(e)] for e in layers_of(name) if id(e) in self._by_identity), None
-        )
+        found = self._by_identity.get(id(name))  # what is indexed lives, so its id is its own
+        if found is not None:
+            return found
+        layers = (self._by_identity.get(id(layer)) for layer in layers_of(name))
+        return next((function for function in layers if function is not None), None)
 
 
 def layers_of(function: Callable[..., Any]) -> list[Callable[..., Any]]:
