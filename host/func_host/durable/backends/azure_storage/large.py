@@ -6,7 +6,6 @@ blobs under the id as it is, as the provider has them.
 
 from __future__ import annotations
 
-import re
 import struct
 import zlib
 from dataclasses import dataclass
@@ -51,7 +50,8 @@ TEXT_BYTES_MAX: Final = 256 * 1024 * 1024
 _BLOB_NAME: Final = "BlobName"
 _GZIP_HEADER: Final = bytes.fromhex("1f8b0800000000000003")
 _GZIP_WINDOW: Final = 16 + zlib.MAX_WBITS
-_ANY_HOST: Final = re.compile(r"/(?:[^/]+/)?(?P<container>[^/]+)/(?P<blob>.+)", re.DOTALL)
+_CONTAINER_AT: Final = (1, 2)
+"""Segments of a path: the container comes first, or after the account, as in an emulator."""
 _BASIC_PLANE_MAX: Final = "\uffff"
 
 
@@ -156,11 +156,13 @@ def blob_of_url(text: str | None, *, container: str, partition_key: str) -> str 
         path = unquote(urlsplit(text).path, errors="strict")
     except ValueError:
         return None
-    match = _ANY_HOST.fullmatch(path)
-    if match is None or match["container"] != container:
-        return None
-    blob = match["blob"]
-    return blob if is_blob_of(blob, unescape_key(partition_key)) else None
+    segments = path.split("/")
+    instance_id = unescape_key(partition_key)
+    for at in _CONTAINER_AT:
+        blob = "/".join(segments[at + 1 :])
+        if segments[at : at + 1] == [container] and is_blob_of(blob, instance_id):
+            return blob
+    return None
 
 
 def compress(text: str | bytes) -> bytes:

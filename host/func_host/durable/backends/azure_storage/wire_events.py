@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 QueueEvent: TypeAlias = MessageEvent | TaskScheduled | ExecutionRewound
 """What a queue may hold: an event for an instance, or a request to run an activity."""
 
-EventT = TypeVar("EventT", bound=HistoryEvent | ExecutionRewound)
+EventT = TypeVar("EventT")
 
 
 class UnreadableError(BackendError):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from func_host.durable.backends.azure_storage.keys import SENTINEL
 from func_host.durable.backends.azure_storage.large import blob_columns, with_texts
@@ -15,6 +16,7 @@ from func_host.durable.backends.azure_storage.table_rows import Row, read_row
 _GOLDEN = Path(__file__).parents[4] / "golden"
 _SHORTENED = "__shortened__"
 _MICROSECONDS = len("2026-11-22T03:56:17.741747")
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 _NO_SCENARIO = {"hub-start.json", "leases.json", "partitions.json", "requests.json"}
 
 
@@ -108,36 +110,42 @@ def final_history(name: str) -> list[tuple[dict[str, Any], Row]]:
 
 def with_blobs(body: dict[str, Any]) -> Row:
     row = read_row(body)
-    texts = {
-        column: '"of a blob"' if body["EventType"] != "TaskFailed" else "of a blob"
-        for column in blob_columns(row)
-    }
-    return with_texts(row, texts)
+    text = "of a blob" if body["EventType"] == "TaskFailed" else '"of a blob"'
+    return with_texts(row, dict.fromkeys(blob_columns(row), text))
 
 
 def whole(value: Any) -> Any:
     """Put a text in the place of every one that the recording cut off."""
-    if isinstance(value, list):
-        return [whole(item) for item in value]
-    if not isinstance(value, dict):
-        return value
-    if _SHORTENED in value:
-        opened, closed = ('["', '"]') if value["first"].startswith("[") else ('"', '"')
+    members = members_of(value)
+    if members is None:
+        return [whole(item) for item in items_of(value)] if isinstance(value, list) else value
+    if _SHORTENED in members:
+        opened, closed = ('["', '"]') if members["first"].startswith("[") else ('"', '"')
         return f"{opened}{'x' * 40_000}{closed}"
-    return {name: whole(item) for name, item in value.items()}
+    return {name: whole(item) for name, item in members.items()}
 
 
 def comparable(value: Any) -> Any:
     """Cut moments off to what we keep of them: microseconds, with zeros at the end left out."""
-    if isinstance(value, dict):
-        return {name: comparable(item) for name, item in value.items()}
-    if isinstance(value, str) and len(value) > 20 and value[10] == "T" and value.endswith("Z"):
+    members = members_of(value)
+    if members is not None:
+        return {name: comparable(item) for name, item in members.items()}
+    if isinstance(value, str) and _MOMENT.fullmatch(value):
         return value[:-1][:_MICROSECONDS].rstrip("0").rstrip(".")
     return value
 
 
 def shape(value: Any) -> Any:
     """Give the names of members in their order, and the types of their values."""
-    if isinstance(value, dict):
-        return [(name, shape(item)) for name, item in value.items()]
+    members = members_of(value)
+    if members is not None:
+        return [(name, shape(item)) for name, item in members.items()]
     return type(value).__name__
+
+
+def members_of(value: Any) -> dict[str, Any] | None:
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else None
+
+
+def items_of(value: Any) -> list[Any]:
+    return cast("list[Any]", value)

@@ -25,6 +25,7 @@ from func_host.durable.backends.azure_storage.wire_events import QueueEvent, Unr
 from tests.host.durable.backends.azure_storage.golden import (
     RecordedMessage,
     comparable,
+    members_of,
     recorded_messages,
     shape,
 )
@@ -107,9 +108,10 @@ def test_the_order_of_members_does_not_count(message: RecordedMessage) -> None:
 
 
 def reversed_members(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: reversed_members(value[name]) for name in reversed(value)}
-    return value
+    members = members_of(value)
+    if members is None:
+        return value
+    return {name: reversed_members(members[name]) for name in reversed(members)}
 
 
 def test_unknown_members_are_ignored() -> None:

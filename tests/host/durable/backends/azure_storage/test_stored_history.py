@@ -1,0 +1,168 @@
+"""Whole histories: the recorded ones are loaded, and written in the pieces they were written in."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from func_host.durable import history
+from func_host.durable.backends.azure_storage.history_rows import history_rows
+from func_host.durable.backends.azure_storage.keys import SENTINEL
+from func_host.durable.backends.azure_storage.stored_history import (
+    ROWS_MAX,
+    Sentinel,
+    read_history,
+    read_sentinel,
+    sentinel_row,
+    transactions,
+)
+from func_host.durable.backends.azure_storage.table_rows import Row, read_row, row_body
+from func_host.durable.engine.state import OrchestrationState
+from tests.host.durable.backends.azure_storage.golden import (
+    comparable,
+    history_writes,
+    scenario,
+    scenario_names,
+    whole,
+    with_blobs,
+)
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+STARTED = history.OrchestratorStarted(timestamp=NOW)
+
+
+def rows_of(count: int, execution_id: str = "e1", first_ordinal: int = 0) -> list[Row]:
+    return history_rows(
+        [STARTED] * count, instance_id="a", execution_id=execution_id, first_ordinal=first_ordinal
+    )
+
+
+def fence(execution_id: str = "e1") -> Row:
+    return sentinel_row("a", Sentinel(execution_id=execution_id))
+
+
+def final_rows(name: str) -> dict[str, list[Row]]:
+    rows: dict[str, list[Row]] = {}
+    for body in whole(scenario(name).get("final_history", [])):
+        row = read_row(body) if body["RowKey"] == SENTINEL else with_blobs(body)
+        rows.setdefault(body["PartitionKey"], []).append(row)
+    return rows
+
+
+@pytest.mark.parametrize("name", scenario_names())
+def test_a_recorded_history_is_in_the_state_of_its_status_row(name: str) -> None:
+    statuses = {row["PartitionKey"]: row for row in scenario(name).get("final_instances", ())}
+    for key, rows in final_rows(name).items():
+        stored = read_history(reversed(rows))
+
+        state = OrchestrationState(stored.events)
+        status = statuses[key]
+        assert stored.sentinel is not None
+        assert stored.sentinel.execution_id == status["ExecutionId"]
+        assert state.status.value == status["RuntimeStatus"]
+        assert state.started is not None
+        assert state.started.name == status["Name"]
+        if state.completed is not None and not str(status.get("Output")).startswith("http"):
+            assert state.output == status.get("Output")
+
+
+@pytest.mark.parametrize("name", scenario_names())
+def test_a_fence_is_written_as_the_provider_writes_it(name: str) -> None:
+    for write in history_writes(name):
+        for verb, key, body in zip(write.verbs, write.keys, write.bodies, strict=True):
+            if key != SENTINEL or verb == "delete":
+                continue
+            row = read_row(body)
+            ours = row_body(
+                sentinel_row(
+                    write.instance,
+                    read_sentinel(row),
+                    is_checkpoint_complete=bool(body["IsCheckpointComplete"]),
+                )
+            )
+            theirs = comparable(body)
+            assert {name: comparable(ours)[name] for name in theirs} == theirs
+            assert set(ours) - set(theirs) <= {"PartitionKey", "RowKey"}
+
+
+def test_a_large_fan_out_is_cut_where_the_provider_cuts_it() -> None:
+    writes = scenario("fan-out-120")["history"][:2]
+    recorded = [
+        sum(
+            int(operation["note"].split()[0]) if "note" in operation else 1
+            for operation in write["operations"]
+        )
+        for write in writes
+    ]
+
+    cut = transactions([row] for row in rows_of(123))
+
+    assert [len(rows) + 1 for rows in cut] == recorded == [100, 25]
+
+
+def test_rows_that_belong_together_are_not_divided() -> None:
+    rows = rows_of(120)
+    pairs = [rows[at : at + 2] for at in range(0, 120, 2)]
+
+    cut = transactions([*pairs])
+
+    assert [len(piece) for piece in cut] == [98, 22]
+    assert [row for piece in cut for row in piece] == rows
+
+
+def test_rows_with_much_text_are_cut_earlier() -> None:
+    rows = rows_of(99)
+    for row in rows:
+        row["Input"] = "x" * 30_000
+
+    cut = transactions([row] for row in rows)
+
+    assert [len(piece) for piece in cut] == [51, 48]
+
+
+def test_no_rows_need_no_transaction() -> None:
+    assert transactions([]) == []
+
+
+def test_a_group_that_fits_no_transaction_is_refused() -> None:
+    with pytest.raises(ValueError, match="100 rows"):
+        transactions([rows_of(ROWS_MAX + 1)])
+
+
+def test_rows_of_an_earlier_execution_are_left_out() -> None:
+    rows = [*rows_of(3, "new"), *rows_of(4, "old", first_ordinal=3), fence("new")]
+
+    stored = read_history(rows)
+
+    assert stored.events == (STARTED,) * 3
+    assert stored.next_ordinal == 3
+
+
+def test_another_execution_than_the_fences_has_no_history_but_its_fence() -> None:
+    stored = read_history([*rows_of(3, "new"), fence("new")], "gone")
+
+    assert stored.events == ()
+    assert stored.next_ordinal == 0
+    assert stored.sentinel == Sentinel(execution_id="new")
+
+
+def test_no_rows_are_an_empty_history() -> None:
+    stored = read_history([])
+
+    assert (stored.events, stored.next_ordinal, stored.sentinel) == ((), 0, None)
+
+
+def test_rows_without_a_fence_are_of_the_execution_of_the_first() -> None:
+    stored = read_history([*rows_of(2, "new"), *rows_of(2, "old", first_ordinal=2)])
+
+    assert stored.next_ordinal == 2
+
+
+def test_the_token_of_a_commit_is_read_from_the_fence() -> None:
+    sentinel = Sentinel(execution_id="e1", checkpoint_completed=NOW, token="t")  # noqa: S106 -- no password
+
+    assert read_sentinel(sentinel_row("a", sentinel)) == sentinel
+    assert "CheckpointCompletedTimestamp" not in sentinel_row(
+        "a", sentinel, is_checkpoint_complete=False
+    )
