@@ -180,12 +180,12 @@ class World:
     store: MemoryStore = field(default_factory=MemoryStore)
     clock: SimulatedClock = field(default_factory=SimulatedClock)
     ids: CountingIds = field(default_factory=CountingIds)
+    invoker: HandInvoker = field(default_factory=HandInvoker)
     executor_options: dict[str, Any] = field(default_factory=dict[str, Any])
 
     async def __aenter__(self) -> Self:
         self.backend = WatchedBackend(self.store, self.clock)
         await self.backend.__aenter__()
-        self.invoker = HandInvoker()
         catalog = AppCatalog(self.index)
         self.worker = DurableWorker(
             backend=self.backend,
@@ -259,13 +259,13 @@ class World:
         await self.backend.send_message(instance_id, event)
         await self.settle()
 
-    async def suspend(self, instance_id: str = "i") -> None:
-        event = ExecutionSuspended(timestamp=self.clock.now(), reason="hold")
+    async def suspend(self, instance_id: str = "i", reason: str = "hold") -> None:
+        event = ExecutionSuspended(timestamp=self.clock.now(), reason=reason)
         await self.backend.send_message(instance_id, event)
         await self.settle()
 
-    async def resume(self, instance_id: str = "i") -> None:
-        event = ExecutionResumed(timestamp=self.clock.now(), reason="go")
+    async def resume(self, instance_id: str = "i", reason: str = "go") -> None:
+        event = ExecutionResumed(timestamp=self.clock.now(), reason=reason)
         await self.backend.send_message(instance_id, event)
         await self.settle()
 
