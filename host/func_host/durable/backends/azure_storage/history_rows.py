@@ -171,7 +171,7 @@ def read_history_row(row: Mapping[str, Value]) -> HistoryEvent:
     name = text_of(row, "EventType") or ""
     if name in _MARKS:
         return GenericEvent(timestamp=_timestamp(row), data=text_of(row, "Reason"))
-    kind = ExecutionCompleted if name == _CONTINUED else _KINDS.get(name)
+    kind: type[Any] | None = ExecutionCompleted if name == _CONTINUED else _KINDS.get(name)
     if kind is None:
         raise _unreadable(row, f'"{name}" is no type of event')
     members: dict[str, Any] = {"EventId": row.get("EventId"), "Timestamp": _timestamp(row)}
@@ -181,7 +181,7 @@ def read_history_row(row: Mapping[str, Value]) -> HistoryEvent:
         value = row.get(column)
         members[column] = _parsed(row, column, value) if column in _JSON_COLUMNS else value
     try:
-        event = event_from(members, kind)
+        event: HistoryEvent = event_from(members, kind)
     except ValueError as error:
         raise _unreadable(row, str(error)) from error
     if isinstance(event, TaskScheduled):

@@ -118,6 +118,7 @@ def checkpoint_row(
     start: ExecutionStarted | None = None,
     completed_time: datetime | None = None,
     with_status: bool = True,
+    had_output: bool = False,
     was_parked: bool = False,
 ) -> Row:
     """Write what a checkpoint says of its instance: a merge that inserts where there is no row.
@@ -132,6 +133,8 @@ def checkpoint_row(
             wherever the row may not be there yet.
         completed_time: When it ended, where it has.
         with_status: Whether to write status and output; the provider does where `says_status`.
+        had_output: Whether the row shows an output, such as the reason of a suspension. A merge
+            cannot take a column away: without an output now, the column is emptied.
         was_parked: Whether the row says that the instance is parked.
     """
     row: Row = {
@@ -149,8 +152,8 @@ def checkpoint_row(
         row["Input"] = start.input
     if with_status and completed_time is not None:
         row["CompletedTime"] = completed_time
-    if with_status and status.output is not None:
-        row["Output"] = status.output
+    if with_status and (status.output is not None or had_output):
+        row["Output"] = status.output or ""
     if status.parked is not None or was_parked:
         row[PARKED] = status.parked or ""
     return row | _keys(instance_id)
@@ -208,7 +211,7 @@ def read_instance_row(row: Mapping[str, Value], *, container: str) -> InstanceRo
         last_updated_time=updated,
         runtime_status=_status(row),
         input=None if input_blob else text_input,
-        output=None if output_blob else text_output,
+        output=None if output_blob else text_output or None,
         custom_status=None if custom_status == _NULL else custom_status,
         parked=text_of(row, PARKED) or None,
     )

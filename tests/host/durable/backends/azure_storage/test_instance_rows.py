@@ -285,6 +285,15 @@ def test_why_an_instance_is_parked_is_kept_until_it_is_taken_back() -> None:
     assert "Parked" not in checkpoint_row("a", "e1", completed())
 
 
+def test_an_output_is_shown_until_there_is_none() -> None:
+    suspended = checkpoint_row("a", "e1", completed(output="pause"))
+    ended = suspended | checkpoint_row("a", "e1", completed(), had_output=True)
+
+    assert read_instance_row(suspended, container=CONTAINER).record.output == "pause"
+    assert read_instance_row(ended, container=CONTAINER).record.output is None
+    assert "Output" not in checkpoint_row("a", "e1", completed())
+
+
 def test_an_instance_that_never_ran_is_terminated_in_its_row() -> None:
     row = creation_row(START, hub="GoldenHub", now=NOW) | terminated_row("a/b", "why", NOW)
 
