@@ -49,6 +49,11 @@ class Invocation:
         if not self.released.done():
             self.released.set_result(None)
 
+    def end_unstarted(self) -> None:
+        """Tell of a call that was cancelled before it began, so that nobody waits for it."""
+        if not self.released.done():
+            self.end(None, asyncio.CancelledError())
+
     def expire(self, name: str, timeout_s: float) -> None:
         """Tell that the limit is over."""
         if not self.outcome.done():
@@ -94,7 +99,7 @@ class LoopInvoker:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Cancel what still runs on the loop; threads are left to end by themselves."""
+        """Cancel what has not begun and what runs on the loop; threads end by themselves."""
         self._pool.close()
         for task in self._tasks:
             task.cancel()
@@ -130,6 +135,7 @@ class LoopInvoker:
         task = loop.create_task(_run(invocation, call))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda _: invocation.end_unstarted())
         self._limit(loop, function.name, invocation, task.cancel)
 
     def _run_in_thread(
@@ -143,7 +149,10 @@ class LoopInvoker:
             self._limit(loop, function.name, invocation, None)
 
         def on_ended(result: object, error: BaseException | None) -> None:
-            if inspect.isawaitable(result):  # a plain wrapper around an async function
+            if invocation.outcome.done() and inspect.iscoroutine(result):  # too late to begin
+                result.close()
+                invocation.end(None, None)
+            elif inspect.isawaitable(result):  # a plain wrapper around an async function
                 self._run_on_loop(loop, function, invocation, lambda: result)
             else:
                 invocation.end(result, error)

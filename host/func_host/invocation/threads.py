@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -54,14 +55,33 @@ class ThreadPool:
         self._unfinished += 1
         self._jobs.put(job)
         if self._unfinished > self._threads and self._threads < self._size:
-            self._threads += 1
-            name = f"{self._name}-{self._threads}"
+            self._start_thread()
+
+    def _start_thread(self) -> None:
+        name = f"{self._name}-{self._threads + 1}"
+        try:
             threading.Thread(target=self._work, name=name, daemon=True).start()
+        except RuntimeError:  # the machine has no more threads: those there are must do
+            if self._threads == 0:
+                self._unfinished -= 1
+                self._jobs.get_nowait()
+                raise
+        else:
+            self._threads += 1
 
     def close(self) -> None:
-        """Let idle threads end; those that run a job end after it."""
+        """Cancel jobs that wait and let threads end, those that run a job after it."""
+        for job in self._take_waiting():
+            _Ended(self, job, None, asyncio.CancelledError())()
         for _ in range(self._threads):
             self._jobs.put(None)
+
+    def _take_waiting(self) -> list[Job]:
+        jobs: list[Job] = []
+        with suppress(Empty):
+            while (job := self._jobs.get_nowait()) is not None:
+                jobs.append(job)
+        return jobs
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
@@ -88,8 +108,12 @@ class ThreadPool:
     def _deliver(self) -> None:
         # Cleared before the deque is read: a report that comes after the last popleft wakes again.
         self._is_woken = False
-        while self._reports:
-            self._reports.popleft()()
+        try:
+            while self._reports:
+                self._reports.popleft()()
+        finally:
+            if self._reports:  # one has failed: the others are told all the same
+                asyncio.get_running_loop().call_soon(self._deliver)
 
     def ended(self) -> None:
         """Count a job that has ended."""
