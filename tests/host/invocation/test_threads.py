@@ -60,17 +60,19 @@ async def test_results_come_back_to_the_loop_in_its_thread() -> None:
 
 async def test_no_more_jobs_run_at_a_time_than_there_are_threads_and_in_order() -> None:
     pool, ends = ThreadPool(2, "test"), Ends()
-    go = threading.Event()
+    go, two_run = threading.Event(), threading.Barrier(3)
     begun: list[int] = []
 
     def job(number: int) -> int:
         begun.append(number)
+        if number < 2:
+            two_run.wait(WAIT_S)
         assert go.wait(WAIT_S)
         return number
 
     for number in range(5):
         pool.submit(ends.job(partial(job, number)))
-    await ends.wait_until(lambda: ends.started == 2)
+    await asyncio.to_thread(two_run.wait, WAIT_S)
     assert sorted(begun) == [0, 1]
     assert pool.unfinished == 5
 
