@@ -35,15 +35,15 @@ class TimerConformance(ConformanceBase):
         async with asyncio.TaskGroup() as group:
             waiting = group.create_task(world.take())
             await world.clock.advance(timedelta(days=2))
-            await run.send(run.timer(2, HOUR))
-            await world.clock.advance(HOUR - MOMENT)
+            await run.send(run.timer(2, timedelta(seconds=61)))
+            await world.clock.advance(timedelta(seconds=61) - MOMENT)
             assert not waiting.done()
             await world.clock.advance(MOMENT)
         assert names_of(waiting.result()) == ["timer 2"]
 
         async with asyncio.TaskGroup() as group:
             waiting = group.create_task(world.take())
-            await world.clock.advance(timedelta(days=28) - HOUR - MOMENT)
+            await world.clock.advance(timedelta(days=28, seconds=-61) - MOMENT)
             assert not waiting.done()
             await world.clock.advance(MOMENT)
         assert names_of(waiting.result()) == ["timer 1"]

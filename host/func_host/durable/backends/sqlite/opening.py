@@ -24,7 +24,12 @@ CHECKED_BYTES_MAX = 32 * 1024 * 1024
 """A file up to this size is checked whole at every start (a few hundred milliseconds at most)."""
 CACHED_STATEMENTS = 256
 _HEADER = b"SQLite format 3\x00"
-_WRITER_PRAGMAS = ("synchronous = FULL", "cache_size = -16384", "journal_size_limit = 67108864")
+_WRITER_PRAGMAS = (
+    "synchronous = FULL",
+    "cache_size = -16384",
+    "journal_size_limit = 67108864",
+    "wal_autocheckpoint = 4000",
+)
 _READER_PRAGMAS = ("query_only = ON", "cache_size = -8192")
 
 
