@@ -74,11 +74,13 @@ class WorkItem:
     """An instance that has something to do, with its new messages in order of arrival.
 
     `messages` is empty for an instance that must be looked at because a previous process left it
-    with activities in flight.
+    with activities in flight. `is_replaced` is True where a client has put a new instance in place
+    of one whose messages had been handed out: what the worker still holds of those is void.
     """
 
     instance_id: str
     messages: tuple[Message, ...] = ()
+    is_replaced: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,10 +83,12 @@ class _Mailbox:
     delivered: set[MessageId] = field(default_factory=set[MessageId])
     is_stale: bool = False  # what waits must be read back from the store
     is_reopened: bool = False  # comes even without messages where activities were left open
+    is_replaced: bool = False  # what was delivered before is void
 
     @property
     def is_empty(self) -> bool:
-        return not (self.waiting or self.delivered or self.is_stale or self.is_reopened)
+        is_marked = self.is_stale or self.is_reopened or self.is_replaced
+        return not (self.waiting or self.delivered or is_marked)
 
 
 class Dispatcher:
@@ -161,10 +163,18 @@ class Dispatcher:
             box.is_stale = box.is_reopened = False
         self._tidy(instance_id, box)
 
+    def replaced(self, instance_id: str) -> None:
+        """Note that a new instance has durably taken the place of this one and all its messages."""
+        box = self._mailboxes.get(instance_id)
+        if box is not None and box.delivered:
+            box.is_replaced = True
+        self.forget(instance_id)
+
     def abandon(self, instance_id: str) -> None:
         """Hand out again what is unconsumed, or that activities are left open."""
         box = self._open_box(instance_id)
         box.delivered.clear()
+        box.is_replaced = False
         self._drop_cache(box)
         box.is_stale = box.is_reopened = True
         self._enqueue(instance_id)
@@ -206,10 +216,12 @@ class Dispatcher:
         box.is_reopened = False
         if box.is_stale:
             self._enqueue(instance_id)
-        self._tidy(instance_id, box)
         if not arrivals and not is_reopened:
+            self._tidy(instance_id, box)
             return None
-        return WorkItem(instance_id, tuple(arrival.message for arrival in arrivals))
+        is_replaced, box.is_replaced = box.is_replaced, False
+        self._tidy(instance_id, box)
+        return WorkItem(instance_id, tuple(arrival.message for arrival in arrivals), is_replaced)
 
     def _read_back(self, instance_id: str, box: _Mailbox, now: int) -> None:
         arrivals = self._source.waiting(

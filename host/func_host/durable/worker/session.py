@@ -203,8 +203,14 @@ class Session:
         advance.is_urgent = advance.is_urgent or self._must_commit
         return advance
 
-    def receive(self, messages: Iterable[Message]) -> None:
-        """Take messages of the store; one that is held already (handed out twice) is ignored."""
+    def receive(self, messages: Iterable[Message], *, is_replaced: bool = False) -> None:
+        """Take messages of the store; one that is held already (handed out twice) is ignored.
+
+        What was held of an instance that a client has replaced is void.
+        """
+        if is_replaced:
+            self.mailbox.clear()
+            self._early.clear()
         for message in messages:
             if message.id not in self._held:
                 self._held.add(message.id)
@@ -491,7 +497,12 @@ class Session:
 
     def _drop_late_messages(self) -> None:
         """Forget what came behind the end; the store has kept only the start of another run."""
-        kept = [each for each in self.mailbox if isinstance(each.event, ExecutionStarted)]
+        kept = [
+            each
+            for each in self.mailbox
+            if isinstance(each.event, ExecutionStarted)
+            and each.event.orchestration_instance != self.committed_instance
+        ]
         self._held.difference_update(each.id for each in self.mailbox if each not in kept)
         self.mailbox = deque(kept)
 

@@ -118,7 +118,7 @@ class DurableWorker:
                 await self._slot_is_free.wait()
             item = await self._insistently("ask for work", self._backend.next_work_item)
             session = self._session(item.instance_id)
-            session.receive(item.messages)
+            session.receive(item.messages, is_replaced=item.is_replaced)
             self._wake(session)
 
     def _deliver(self, instance: OrchestrationInstance, result: ActivityResult) -> None:

@@ -87,6 +87,7 @@ class MemoryBackend:
         stored = self._store.instances.get(instance_id)
         head = None if stored is None else stored.head
         rules.check_creatable(instance_id, head, replace_unfinished=replace_unfinished)
+        self._dispatcher.replaced(instance_id)
         self._delete(instance_id)
         self._store.instances[instance_id] = StoredData(rules.new_record(start))
         self._deliver(

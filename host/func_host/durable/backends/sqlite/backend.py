@@ -76,6 +76,8 @@ class _Open:
         dispatcher = self.dispatcher
         for instance_id, message_ids in effects.consumed.items():
             dispatcher.consumed(instance_id, message_ids)
+        for instance_id in effects.replaced:
+            dispatcher.replaced(instance_id)
         for instance_id, kept in effects.forgotten.items():
             dispatcher.forget(instance_id, keep=kept)
         for arrival in effects.arrived:

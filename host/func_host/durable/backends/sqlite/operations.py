@@ -102,7 +102,7 @@ class Create:
         rules.check_creatable(instance_id, head, replace_unfinished=self.replace_unfinished)
         if found is not None:
             transaction.wipe([found.key])
-            effects.forgotten[instance_id] = ()
+            effects.replaced.append(instance_id)
             effects.ended.append(instance_id)
         _deliver(transaction, [self.outgoing], {}, self.now, effects)
         return effects

@@ -42,6 +42,8 @@ class StoredHead:
 class Effects:
     """What others must learn once the transaction is durable, in this order."""
 
+    replaced: list[str] = field(default_factory=list[str])
+    """Instances that a client's start has put a new one in place of."""
     forgotten: dict[str, Collection[MessageId]] = field(
         default_factory=dict[str, "Collection[MessageId]"]
     )
