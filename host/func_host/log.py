@@ -20,27 +20,14 @@ from typing import TYPE_CHECKING, Final, TextIO
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
 
-INVOCATION_ID: Final = "invocation_id"
 FUNCTION_NAME: Final = "function_name"
 INSTANCE_ID: Final = "instance_id"
-EXECUTION_ID: Final = "execution_id"
-PARENT_INSTANCE_ID: Final = "parent_instance_id"
-TASK_ID: Final = "task_id"
-TASK_HUB: Final = "task_hub"
-EVENT_NAME: Final = "event_name"
-RUNTIME_STATUS: Final = "runtime_status"
 STORE: Final = "store"
-ATTEMPT: Final = "attempt"
 DELAY_S: Final = "delay_s"
 DURATION_S: Final = "duration_s"
-MESSAGES: Final = "messages"
-EXPECTED_STEP: Final = "expected_step"
-ACTUAL_STEP: Final = "actual_step"
 SOURCE_LINE: Final = "source_line"
 METHOD: Final = "method"
 PATH: Final = "path"
-STATUS_CODE: Final = "status_code"
-SIGNAL: Final = "signal"
 REASON: Final = "reason"
 
 _STANDARD_ATTRIBUTES: Final = frozenset(

@@ -68,10 +68,11 @@ def _with_moments(value: Any) -> Any:
 
 
 def read_witness(log: Path) -> list[Line]:
-    """Read the whole log; a process that is killed leaves whole lines only."""
+    """Read the whole log; of a line that is just being written nothing is seen yet."""
     if not log.exists():
         return []
-    entries = [json.loads(line) for line in log.read_text().splitlines()]
+    whole_lines, _, _ = log.read_text().rpartition("\n")
+    entries = [json.loads(line) for line in whole_lines.splitlines()]
     return [
         Line(
             call_of(entry["activity"], entry["value"]),

@@ -129,10 +129,11 @@ def _warn_of_other_store(configuration: Configuration) -> None:
         logger.warning("another store of this app cannot be read", extra={REASON: str(error)})
         return
     if unfinished:
-        logger.warning(
-            f"{other.path} holds {unfinished} orchestrations that have not ended and do not go on "  # noqa: G004 -- a line for people
+        line = (
+            f"{other.path} holds {unfinished} orchestrations that have not ended and do not go on "
             f'here: to open it, start with `--storage "sqlite:{other.path}"`.'
         )
+        _warn((line,))
 
 
 def _warn(lines: tuple[str, ...]) -> None:
