@@ -35,9 +35,12 @@ from func_host.durable.backends.azure_storage.wire_events import UnreadableError
 from func_host.durable.engine.state import OrchestrationState
 from func_host.durable.history import (
     EventRaised,
+    ExecutionResumed,
     ExecutionStarted,
+    ExecutionSuspended,
     HistoryEvent,
     OrchestrationInstance,
+    OrchestratorStarted,
 )
 from tests.host.durable.backends.azure_storage.golden import (
     comparable,
@@ -283,6 +286,14 @@ def test_why_an_instance_is_parked_is_kept_until_it_is_taken_back() -> None:
     assert read_instance_row(parked, container=CONTAINER).record.parked == "no such function"
     assert read_instance_row(taken_back, container=CONTAINER).record.parked is None
     assert "Parked" not in checkpoint_row("a", "e1", completed())
+
+
+@pytest.mark.parametrize(
+    "event", [ExecutionSuspended(timestamp=NOW), ExecutionResumed(timestamp=NOW)]
+)
+def test_a_suspension_and_its_end_say_the_status(event: HistoryEvent) -> None:
+    assert says_status([OrchestratorStarted(timestamp=NOW), event])
+    assert not says_status([OrchestratorStarted(timestamp=NOW)])
 
 
 def test_an_output_is_shown_until_there_is_none() -> None:

@@ -139,6 +139,16 @@ def test_rows_of_an_earlier_execution_are_left_out() -> None:
     assert stored.next_ordinal == 3
 
 
+def test_a_history_ends_where_another_execution_begins() -> None:
+    rows = [
+        *rows_of(2, "new"),
+        *rows_of(1, "old", first_ordinal=2),
+        *rows_of(1, "new", first_ordinal=3),
+    ]
+
+    assert read_history([*rows, fence("new")]).next_ordinal == 2
+
+
 def test_another_execution_than_the_fences_has_no_history_but_its_fence() -> None:
     stored = read_history([*rows_of(3, "new"), fence("new")], "gone")
 
