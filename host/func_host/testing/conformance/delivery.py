@@ -95,6 +95,20 @@ class DeliveryConformance(ConformanceBase):
         await world.backend.abandon("one")
         await world.expect_idle()
 
+    async def test_abandon_knows_what_is_being_consumed(self, world: World) -> None:
+        """A commit that was asked for before it counts, though it is not written yet."""
+        run = await world.begin("one")
+        await world.backend.send_message("one", world.raised("read"))
+        item = await world.take()
+        async with asyncio.TaskGroup() as group:
+            waiting = group.create_task(world.take())
+            await world.clock.advance(1)
+            await asyncio.gather(
+                run.commit(run.plan(consumed=ids_of(item))), world.backend.abandon("one")
+            )
+            await world.create("two")
+        assert waiting.result().instance_id == "two"
+
     async def test_whoever_has_waited_longest_is_next(self, world: World) -> None:
         """A busy instance does not push in front of others."""
         for name in ("c", "a", "b"):

@@ -229,9 +229,11 @@ class World:
         return run
 
     async def status_of(self, instance_id: str) -> InstanceRecord:
-        """Give the status row of an instance that must be there."""
+        """Give the status row of an instance that must be there, and the same in a list."""
         record = await self.backend.get_instance(instance_id)
         assert record is not None
+        query = InstanceQuery(instance_id_prefix=instance_id, page_size=1)
+        assert (await self.backend.query_instances(query)).instances == (record,)
         return record
 
     async def all_ids(self, query: InstanceQuery | None = None) -> list[str]:

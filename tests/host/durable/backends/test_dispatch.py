@@ -138,3 +138,14 @@ async def test_what_is_consumed_is_forgotten() -> None:
 
     assert dispatcher.remembered == 0
     assert dispatcher.cached_bytes == 0
+
+
+async def test_what_is_told_twice_is_handed_out_once() -> None:
+    dispatcher = Dispatcher(SimulatedClock(), Store())
+    await dispatcher.open()
+    dispatcher.arrived(arrival(1))
+    dispatcher.arrived(arrival(1))
+    assert [message.id for message in (await dispatcher.next()).messages] == [1]
+    dispatcher.arrived(arrival(1))
+    dispatcher.arrived(arrival(2))
+    assert [message.id for message in (await dispatcher.next()).messages] == [2]
