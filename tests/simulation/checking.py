@@ -145,13 +145,11 @@ def _replayed_otherwise(execution: Execution, replayer: InProcessExecutor) -> It
     for event in history:
         if not isinstance(event, _SCHEDULED):
             run.feed(event)
-            asked += run.take_actions()
-        elif not asked:
-            yield f"promise 8: a replay of {execution.run.describe()} does not ask for {event}"
-        else:
-            action = asked.pop(0)
-            if not _is_record_of(action, event):
-                yield f"promise 8: a replay asks for {action}, history has {event}"
+            continue
+        asked = asked or run.take_actions()
+        action = asked.pop(0) if asked else None
+        if action is None or not _is_record_of(action, event):
+            yield f"promise 8: a replay asks for {action}, history has {event}"
     run.close()
 
 

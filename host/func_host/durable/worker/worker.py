@@ -168,7 +168,10 @@ class DurableWorker:
         excess = len(self._sessions) - self._settings.session_cache_size
         oldest = list(islice(self._sessions.values(), max(0, excess)))
         for session in oldest:
-            if session.is_idle and session.instance_id not in self._processing:
+            is_busy = (
+                session.instance_id in self._processing or session.instance_id in self._waiting
+            )
+            if session.is_idle and not is_busy:
                 session.evict()
                 del self._sessions[session.instance_id]
 
@@ -197,7 +200,8 @@ class DurableWorker:
 
     async def _process(self, session: Session) -> None:
         try:
-            await self._work_off(session)
+            with log.bind_log_fields(**{log.INSTANCE_ID: session.instance_id}):
+                await self._work_off(session)
         except StaleCommitError:
             logger.info("commit came too late", extra={log.INSTANCE_ID: session.instance_id})
             session.failures += 1
