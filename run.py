@@ -100,8 +100,7 @@ def _run(command: list[str]) -> None:
 def _become(command: list[str]) -> int:
     """Run the command instead of this one, so that signals and the exit code are its own."""
     if os.name == "nt":
-        return subprocess.run(command, cwd=ROOT, check=False).returncode  # noqa: S603
-    os.chdir(ROOT)
+        return subprocess.run(command, check=False).returncode  # noqa: S603
     os.execv(command[0], command)  # noqa: S606
     return 0
 

@@ -1,11 +1,15 @@
 """The main job: starts the samples and counts the words of the standard library, durably.
 
-One process: the host and who asks it. Kill it in the middle (`kill -9`) and start it again: the
-orchestration goes on where it was, because its state lies in `.func-host/Samples.db`.
+    python3 run.py demo [FOLDER] [--storage STORE]
+
+counts those of the Python files below another folder. One process is the host and who asks it. Kill
+it in the middle (`kill -9`) and start it again: the orchestration goes on where it was, because its
+state lies in `.func-host/Samples.db`.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import json
 import logging
@@ -29,7 +33,7 @@ if TYPE_CHECKING:
     from func_host.host import Host
 
 ROOT = Path(__file__).resolve().parent.parent
-INSTANCE_ID = "standard-library"
+INSTANCE_ID = "word-count"
 DRAIN_S = 20.0
 SHOWN = 10
 WEBHOOK = "/runtime/webhooks/durabletask"
@@ -37,16 +41,20 @@ WEBHOOK = "/runtime/webhooks/durabletask"
 
 def main() -> int:
     """Count, and give the exit code."""
+    parser = argparse.ArgumentParser(prog="run.py demo")
+    parser.add_argument("folder", nargs="?", help="count here; default: the standard library")
+    parser.add_argument("--storage", default="sqlite", help="sqlite, sqlite:PATH or memory")
+    arguments = parser.parse_args()
     try:
-        return asyncio.run(count_words())
+        return asyncio.run(count_words(arguments.folder, arguments.storage))
     except (AppError, BackendError, HostFaultError) as error:
         print(error, file=sys.stderr)
         return 1
 
 
-async def count_words() -> int:
+async def count_words(folder: str | None, storage: str) -> int:
     """Start a host, ask it over HTTP, and stop it."""
-    configuration = load_configuration(ROOT, storage="sqlite")
+    configuration = load_configuration(ROOT, storage=storage)
     configure_logging({"": logging.WARNING})
     export_app_settings(configuration.app_settings, ROOT)
     started: asyncio.Future[Host] = asyncio.get_running_loop().create_future()
@@ -65,20 +73,21 @@ async def count_words() -> int:
             tasks.create_task(serving)
             await started
             print(f"The samples run at {listening.origin}; their state: {configuration.store}")
-            status = await asyncio.to_thread(_count_by_http, listening.origin)
+            status = await asyncio.to_thread(_count_by_http, listening.origin, folder)
             stop.set()
     return _report(status)
 
 
-def _count_by_http(origin: str) -> dict[str, Any]:
+def _count_by_http(origin: str, folder: str | None) -> dict[str, Any]:
     """Start the orchestration, or find the one that a killed process has left, and wait."""
     status_url = f"{origin}{WEBHOOK}/instances/{INSTANCE_ID}"
     found = _ask(status_url)
     if found.get("runtimeStatus") in {"Pending", "Running"}:
         print(f"Going on with '{INSTANCE_ID}', which was started at {found['createdTime']} ...")
     else:
-        print("Counting the words of the standard library: one activity for each file ...")
-        _ask(f"{origin}{WEBHOOK}/orchestrators/word_count/{INSTANCE_ID}", method="POST")
+        print(f"Counting the words of {folder or 'the standard library'}: one activity a file ...")
+        order = {"folder": folder and str(Path(folder).absolute())}
+        _ask(f"{origin}{WEBHOOK}/orchestrators/word_count/{INSTANCE_ID}", order)
     began = time.monotonic()
     while (status := _ask(status_url))["runtimeStatus"] in {"Pending", "Running"}:
         time.sleep(0.2)
@@ -86,8 +95,10 @@ def _count_by_http(origin: str) -> dict[str, Any]:
     return status
 
 
-def _ask(url: str, method: str = "GET") -> dict[str, Any]:
-    request = urllib.request.Request(url, method=method)  # noqa: S310 -- our own host
+def _ask(url: str, order: object = None) -> dict[str, Any]:
+    """Ask, or where there is an order, send it."""
+    data = None if order is None else json.dumps(order).encode()
+    request = urllib.request.Request(url, data)  # noqa: S310 -- our own host
     try:
         with urllib.request.urlopen(request) as answer:  # noqa: S310
             body: dict[str, Any] = json.load(answer)

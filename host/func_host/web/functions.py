@@ -17,7 +17,7 @@ from starlette.responses import Response
 from func_bindings.errors import FunctionTimeoutError, SerializationError
 from func_bindings.http import HttpRequest
 from func_host.invocation.values import load_json
-from func_host.log import FUNCTION_NAME
+from func_host.log import FUNCTION_NAME, bind_log_fields
 from func_host.web.answers import error_answer
 from func_host.web.function_answers import answer_of
 from func_host.web.tracebacks import user_frames_only
@@ -69,7 +69,8 @@ class HttpFunction:
             )
             return error_answer(400, message, str(error), "SerializationError")
         try:
-            return answer_of(await invoker.invoke(self._indexed, arguments))
+            with bind_log_fields(**self._fields()):
+                return answer_of(await invoker.invoke(self._indexed, arguments))
         except FunctionTimeoutError as error:
             _logger.error("an HTTP function timed out: %s", error, extra=self._fields())  # noqa: TRY400 -- where it waited is not in this traceback
         except Exception as error:

@@ -1,3 +1,6 @@
+import io
+import json
+import logging
 from datetime import timedelta
 from pathlib import Path
 
@@ -5,6 +8,7 @@ import httpx
 import pytest
 
 from func_host.config import ConfigError
+from func_host.log import JsonFormatter
 from func_host.testing.clock import SimulatedClock
 from func_host.testing.harness import AppHarness
 
@@ -12,6 +16,7 @@ pytestmark = pytest.mark.anyio
 
 APP = """
 from datetime import timedelta
+import logging
 from func_bindings import (
     DurableClient, HttpRequest, OrchestrationContext, activity_trigger, durable_client,
     orchestration_trigger, route,
@@ -19,16 +24,19 @@ from func_bindings import (
 
 @activity_trigger
 def double(value: int) -> int:
+    logging.info("doubling")
     return value * 2
 
 @orchestration_trigger
 async def patient(context: OrchestrationContext) -> int:
+    logging.info("waiting")
     await context.create_timer(context.current_utc_datetime + timedelta(days=30))
     return await context.call_activity(double, context.get_input(int))
 
 @route("start", methods=["POST"])
 @durable_client
 async def start(request: HttpRequest, client: DurableClient) -> str:
+    logging.info("starting")
     return await client.start_new(patient, client_input=request.get_json())
 """
 
@@ -48,6 +56,35 @@ async def test_days_pass_in_no_time(app_dir: Path) -> None:
 
         assert status.output == 42
         assert status.created_time < clock.now() - timedelta(days=29)
+
+
+async def test_what_user_code_logs_says_which_function_and_instance(app_dir: Path) -> None:
+    stream, clock, root = io.StringIO(), SimulatedClock(), logging.getLogger()
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(JsonFormatter())
+    root.addHandler(handler)
+    level = root.level
+    root.setLevel(logging.INFO)
+    try:
+        async with (
+            AppHarness(app_dir, clock=clock) as harness,
+            httpx.AsyncClient(
+                transport=httpx.ASGITransport(harness.app), base_url=harness.url
+            ) as http,
+        ):
+            instance_id = (await http.post("/api/start", json=1)).text.strip('"')
+            await clock.advance(timedelta(days=30))
+            await harness.client.wait_for_completion(instance_id)
+    finally:
+        root.removeHandler(handler)
+        root.setLevel(level)
+
+    records = [json.loads(line) for line in stream.getvalue().splitlines()]
+    own = {record["message"]: record for record in records if record["logger"] == "root"}
+    assert own["starting"]["function_name"] == "start"
+    assert own["waiting"]["instance_id"] == instance_id
+    assert own["doubling"]["function_name"] == "double"
+    assert own["doubling"]["instance_id"] == instance_id
 
 
 async def test_requests_reach_the_app_without_a_socket(app_dir: Path) -> None:
