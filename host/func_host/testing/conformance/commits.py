@@ -151,6 +151,9 @@ class CommitConformance(ConformanceBase):
 
             assert list(await world.backend.get_history("one")) == [start]
             assert (await world.status_of("one")).input == str(number) * 200_000
+        start = world.start_of("one", execution_id="last", input=None)
+        await run.commit(run.plan(start, started=start))
+        assert (await world.status_of("one")).input is None
 
     async def test_a_start_waiting_for_an_instance_outlives_its_end(self, world: World) -> None:
         """It is a message like any other, and its worker begins the next execution with it."""
