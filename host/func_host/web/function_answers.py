@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from starlette.responses import Response
@@ -13,6 +14,8 @@ _STATUSES = range(200, 600)
 _WITHOUT_BODY = frozenset({204, 304})
 _OWN_HEADERS = frozenset({"content-length", "transfer-encoding", "connection", "content-type"})
 """Said by the host itself, or by the server below it."""
+_NOT_IN_NAME = re.compile(rb"[^!#$%&'*+.^_`|~0-9a-z-]")
+_NOT_IN_VALUE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 
 
 def answer_of(result: Any) -> Response:
@@ -20,7 +23,7 @@ def answer_of(result: Any) -> Response:
 
     Raises:
         SerializationError: The value cannot be written as JSON.
-        ValueError: The status of the response is none that can be sent.
+        ValueError: The status or a header of the response is none that can be sent.
     """
     match result:
         case HttpResponse():
@@ -55,11 +58,27 @@ def _explicit(result: HttpResponse) -> Response:
     if body or "Content-Type" in result.headers:
         headers.append((b"content-type", _encoded(result.content_type)))
     headers.extend(
-        (name.lower().encode("latin-1"), _encoded(value))
+        (name.lower().encode("latin-1", "replace"), _encoded(value))
         for name, value in result.headers.multi_items()
         if name.lower() not in _OWN_HEADERS
     )
+    _check_headers(headers)
     return response
+
+
+def _check_headers(headers: list[tuple[bytes, bytes]]) -> None:
+    """Refuse what would break the answer in two, or what no server sends.
+
+    Raises:
+        ValueError: A name or a value holds a character that it must not.
+    """
+    for name, value in headers:
+        if not name or _NOT_IN_NAME.search(name) or _NOT_IN_VALUE.search(value):
+            message = (
+                f"The function answered with the header {name.decode('latin-1')!r}, which cannot "
+                "be sent: leave line ends and control characters out of its name and its value."
+            )
+            raise ValueError(message)
 
 
 def _encoded(value: object) -> bytes:
