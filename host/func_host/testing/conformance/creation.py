@@ -95,6 +95,19 @@ class CreationConformance(ConformanceBase):
         await world.clock.advance(timedelta(hours=2))
         await world.expect_idle()
 
+    async def test_who_holds_messages_of_a_replaced_instance_is_told(self, world: World) -> None:
+        """The new start comes marked, once: what was handed out before is void."""
+        await world.begin("one")
+        await world.backend.send_message("one", world.raised("unread"))
+        assert not (await world.take()).is_replaced
+        await world.create("one", execution_id="second", replace=True)
+
+        item = await world.take()
+        assert (names_of(item), item.is_replaced) == (["start second"], True)
+        await world.backend.send_message("one", world.raised("for the new one"))
+        item = await world.take()
+        assert (names_of(item), item.is_replaced) == (["for the new one"], False)
+
     async def test_a_replaced_instance_runs_as_any_other(self, world: World) -> None:
         """Nothing of the old one is in its way."""
         await world.begin_and_end("one", output='"old"')
