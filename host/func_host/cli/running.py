@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import sys
 from typing import TYPE_CHECKING, Final
@@ -94,9 +95,16 @@ async def _serve(
             index,
             listening=listening,
             access_log=verbose,
-            on_started=lambda host: _announce(configuration, host, listening),
+            on_started=lambda host: _started(configuration, host, listening),
             stop=stop,
         )
+
+
+def _started(configuration: Configuration, host: Host, listening: ListeningSocket) -> None:
+    _announce(configuration, host, listening)
+    # Modules and the app live as long as the process: without this every full collection walks
+    # them again, which stops everything for tens of milliseconds.
+    gc.freeze()
 
 
 def _announce(configuration: Configuration, host: Host, listening: ListeningSocket) -> None:
