@@ -14,6 +14,7 @@ import pytest
 
 from func_host import __version__
 from func_host.cli.group import main
+from func_host.cli.new import write_app
 from tests.e2e.host_process import HostProcess, run_func_host
 from tests.samples.readme import Step, run_step
 
@@ -76,6 +77,19 @@ def test_the_first_app_of_the_readme_is_the_one_that_is_written() -> None:
     (shown,) = blocks(section("A first app"), "python")
 
     assert code_of(shown) == code_of(template.read_text(encoding="utf-8"))
+
+
+@pytest.mark.anyio
+async def test_the_test_of_the_readme_passes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_app(Path("shop"))
+    (shown,) = blocks(section("Test an app"), "python")
+    names: dict[str, Any] = {}
+    exec(shown, names)  # noqa: S102 -- our own document
+
+    await names["test_the_cities_are_greeted"]()
 
 
 @pytest.mark.e2e
