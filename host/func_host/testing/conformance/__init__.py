@@ -18,6 +18,7 @@ from func_host.testing.conformance.outbox import OutboxConformance
 from func_host.testing.conformance.purging import PurgeConformance
 from func_host.testing.conformance.queries import QueryConformance
 from func_host.testing.conformance.recovery import RecoveryConformance
+from func_host.testing.conformance.sessions import SessionConformance
 from func_host.testing.conformance.timers import TimerConformance
 from func_host.testing.conformance.waiting import CompletionConformance, LifecycleConformance
 from func_host.testing.conformance.world import StoreUnderTest, World
@@ -36,5 +37,6 @@ class BackendConformance(
     PurgeConformance,
     CompletionConformance,
     LifecycleConformance,
+    SessionConformance,
 ):
     """Everything a store promises."""
