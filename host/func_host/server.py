@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import uvicorn
 from starlette.responses import PlainTextResponse
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 KEEP_ALIVE_S: Final = 60
 BACKLOG: Final = 2048
+HEAD_BYTES_MAX: Final = 256 * 1024
+"""Longest request line and headers; what the socket gives at once may come on top."""
 
 _STOPPING: Final = "The host is stopping. What it has accepted goes on when it is started again."
 
@@ -93,6 +96,7 @@ class HttpServer:
             self._answer,
             interface="asgi3",
             lifespan="off",
+            http=_BoundedProtocol,
             ws="none",
             log_config=None,
             access_log=access_log,
@@ -141,6 +145,30 @@ class HttpServer:
                 raise
             if not is_begun:
                 await PlainTextResponse(_STOPPING, 503, {"Retry-After": "1"})(scope, receive, send)
+
+
+class _BoundedProtocol(HttpToolsProtocol):
+    """Cuts off whoever sends headers without end, before they fill the memory."""
+
+    _is_in_head = False
+    _head_bytes = 0
+
+    def on_message_begin(self) -> None:
+        self._is_in_head, self._head_bytes = True, 0
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._is_in_head = False
+        super().on_headers_complete()
+
+    def data_received(self, data: bytes) -> None:
+        was_in_head = self._is_in_head
+        super().data_received(data)
+        if not (was_in_head and self._is_in_head):  # a head of which nothing is left to come
+            return
+        self._head_bytes += len(data)
+        if self._head_bytes > HEAD_BYTES_MAX and not self.transport.is_closing():
+            self.send_400_response("The request line and the headers are too long.")
 
 
 class _Server(uvicorn.Server):
