@@ -32,7 +32,7 @@ CACHED_BYTES_MAX = 16 * 1024 * 1024
 PAGE_SIZE = 256
 RECOVERY_PAGE_SIZE = 500
 MESSAGE_OVERHEAD_BYTES = 500
-WAIT_MAX_S = 600.0
+WAIT_MAX_S = 15.0
 """A wall clock that jumped (the machine slept) delays a timer by at most this."""
 
 
