@@ -129,20 +129,18 @@ class Session:
             return advance
         for timer_id in self._run.cancelled_before:
             self._state.open_timers.pop(timer_id, None)
-        answered = {
-            result.task_scheduled_id
-            for instance, result in self.results
-            if instance == self.instance
-        }
         for action in self._run.open_activities():
-            if (
-                action.id in self._state.open_tasks
-                and action.id not in answered
-                and not is_dispatched(self.instance, action.id)
-            ):
+            if action.id in self._state.open_tasks:
                 advance.ready.append(ActivityCall(self.instance, action))
         self._episode_is_open = not isinstance(stored.history[-1], OrchestratorCompleted)
         self._record(self._run.take_actions(), advance, is_opening=True)
+        answered = {(instance, result.task_scheduled_id) for instance, result in self.results}
+        advance.ready = [
+            call
+            for call in advance.ready
+            if (call.instance, call.action.id) not in answered
+            and not is_dispatched(call.instance, call.action.id)
+        ]
         return advance
 
     def evict(self) -> None:
