@@ -5,9 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from multiprocessing import Pool
+from concurrent.futures import ProcessPoolExecutor
+from typing import TYPE_CHECKING
 
 from tests.simulation.simulating import SimulationError, simulate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 def main() -> int:
@@ -16,41 +20,60 @@ def main() -> int:
     parser.add_argument("--start", type=int, default=0, help="first seed")
     parser.add_argument("--count", type=int, default=500, help="how many seeds")
     parser.add_argument("--processes", type=int, default=1, help="how many at the same time")
+    parser.add_argument("--hashes", action="store_true", help="print a hash of each run instead")
     parser.add_argument("--trace", action="store_true", help="print everything that happens")
     options = parser.parse_args()
     seeds = range(options.start, options.start + options.count)
+    if options.hashes:
+        for seed in seeds:
+            _say(simulate(seed).trace_hash)
+        return 0
     began = time.perf_counter()
-    failed = 0
     if options.trace:
-        failures = (_traced(seed) for seed in seeds)
+        failed = _tell(map(_traced, seeds))
     elif options.processes == 1:
-        failures = map(_failure_of, seeds)
+        failed = _tell(map(_failure_of, seeds))
     else:
-        pool = Pool(options.processes)
-        failures = pool.imap_unordered(_failure_of, seeds, chunksize=10)
-    for failure in failures:
-        if failure is not None:
-            failed += 1
-            print(failure, flush=True)  # noqa: T201 -- this is what it is for
+        with ProcessPoolExecutor(options.processes) as pool:
+            failed = _tell(pool.map(_failure_of, seeds, chunksize=20))
     seconds = time.perf_counter() - began
-    print(f"{options.count} seeds from {options.start}: {failed} failed, {seconds:.1f} s")  # noqa: T201
+    _say(f"{options.count} seeds from {options.start}: {failed} failed, {seconds:.1f} s")
     return 1 if failed else 0
 
 
-def _failure_of(seed: int) -> str | None:
+def _tell(failures: Iterable[str]) -> int:
+    """Print failures as they come; give how many there were."""
+    count = 0
+    for failure in failures:
+        if failure:
+            count += 1
+            _say(failure)
+    return count
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def _failure_of(seed: int) -> str:
     try:
         simulate(seed)
     except SimulationError as error:
         return str(error)
-    return None
+    return ""
 
 
-def _traced(seed: int) -> str | None:
+def _traced(seed: int) -> str:
     lines: list[str] = []
+    failure = ""
     try:
-        return str(simulate(seed, lines))
+        report = simulate(seed, lines)
+        lines.append(f"{report}\n")
     except SimulationError as error:
-        return "".join(lines) + str(error)
+        failure = str(error)
+    _say("".join(lines))
+    return failure
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,9 +13,10 @@ from tests.simulation.compiling import compile_program
 from tests.simulation.model import ACTIVITIES, TIMEOUT_S, added
 
 if TYPE_CHECKING:
-    import random
+    import asyncio
     from collections.abc import Callable, Iterable, Mapping
 
+    from tests.simulation.chance import Chance
     from tests.simulation.ledger import Ledger
     from tests.simulation.programs import Program
     from tests.simulation.store import Life
@@ -28,7 +28,7 @@ def index_of(programs: Iterable[Program], ledger: Ledger) -> FunctionIndex:
     """Give the app: its orchestrators and the activities they call."""
 
     def add(value: dict[str, Any]) -> int:
-        return added(value["call"], value["digest"])
+        return added(int(value["call"]), int(value["digest"]))
 
     def nothing(value: dict[str, Any]) -> None:
         return None
@@ -39,7 +39,7 @@ def index_of(programs: Iterable[Program], ledger: Ledger) -> FunctionIndex:
     def flaky(value: dict[str, Any]) -> int:
         if ledger.failures_of(value["key"]) < value["failures"]:
             raise ValueError(f"planned {value['call']}")
-        return value["call"]
+        return int(value["call"])
 
     def slow(value: dict[str, Any]) -> None:
         return None
@@ -90,7 +90,7 @@ class SimulatedInvoker:
         self,
         loop: asyncio.AbstractEventLoop,
         *,
-        chance: random.Random,
+        chance: Chance,
         ledger: Ledger,
         life: Life,
     ) -> None:

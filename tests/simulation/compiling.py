@@ -151,7 +151,7 @@ def plain(value: Any) -> Any:
         return value
     if value.exception is not None:
         return ["failed", *kind_and_text(value.exception)]
-    return plain(value.result)
+    return plain(value.result)  # pyright: ignore[reportUnknownMemberType] -- a task of anything
 
 
 def kind_and_text(error: Exception) -> tuple[str, str]:
@@ -171,7 +171,8 @@ def compile_program(program: Program) -> Callable[[Any], Any]:
     """Give the orchestrator function of a program."""
     names: dict[str, Any] = {"Frame": Frame, "Retry": Retry, "TaskFailedError": TaskFailedError}
     exec(source_of(program), names)  # noqa: S102 -- the source is our own
-    return names[program.name]
+    function: Callable[[Any], Any] = names[program.name]
+    return function
 
 
 def source_of(program: Program) -> str:

@@ -9,6 +9,7 @@ from func_host.durable.worker.settings import WorkerSettings
 from tests.simulation.chance import stream
 from tests.simulation.programs import (
     DAY_S,
+    UNHEARD,
     Act,
     All,
     Await,
@@ -31,7 +32,7 @@ from tests.simulation.programs import (
 )
 
 if TYPE_CHECKING:
-    import random
+    from tests.simulation.chance import Chance
 
 EVENT_NAMES = ("alpha", "beta")
 _WAITS_S = (0.0, 0.001, 0.5, 5.0, 60.0, 3_600.0)
@@ -53,7 +54,7 @@ def draw_programs(seed: int) -> tuple[Program, ...]:
 
 
 class _ProgramDraw:
-    def __init__(self, chance: random.Random, children: list[str], *, has_days: bool) -> None:
+    def __init__(self, chance: Chance, children: list[str], *, has_days: bool) -> None:
         self._chance = chance
         self._children = children
         self._has_days = has_days
@@ -84,19 +85,20 @@ class _ProgramDraw:
         kind = chance.choice(_NESTED if depth < 2 else _SIMPLE)
         match kind:
             case "begin":
-                return self._begin(depth)
+                drawn: list[Statement] = self._begin(depth)
             case "race" if self._races_left > 0:
-                return [self._race()]
+                drawn = [self._race()]
             case "status":
-                return [Status(chance.choice((None, "one", "two", "three")))]
+                drawn = [Status(chance.choice((None, "one", "two", "three")))]
             case "try":
-                return [self._try(depth)]
+                drawn = [self._try(depth)]
             case "finally":
-                return [Finally(self._block(chance.randint(1, 2), depth + 1))]
+                drawn = [Finally(self._block(chance.randint(1, 2), depth + 1))]
             case "repeat":
-                return [self._repeat(depth)]
+                drawn = [self._repeat(depth)]
             case _:
-                return [Await(self._call(0))]
+                drawn = [Await(self._call(0))]
+        return drawn
 
     def _begin(self, depth: int) -> list[Statement]:
         """Begin a task, and maybe join it once, twice or never."""
@@ -132,23 +134,26 @@ class _ProgramDraw:
     # Calls
 
     def _call(self, depth: int) -> Call:
-        chance = self._chance
-        drawn = chance.random()
+        drawn = self._chance.random()
         if drawn < 0.45:
             return self._act()
         if drawn < 0.6 and self._children:
             return self._child()
         if drawn < 0.72:
             return self._timer()
+        return self._waiting_call(drawn, depth)
+
+    def _waiting_call(self, drawn: float, depth: int) -> Call:
+        chance = self._chance
         if drawn < 0.85:
             return Event(chance.choice(EVENT_NAMES))
-        if depth < 2:
-            parts = tuple(self._call(depth + 1) for _ in range(chance.choice((0, 1, 2, 3, 6))))
-            if drawn < 0.95 or self._races_left <= 0:
-                return All(parts)
-            self._races_left -= 1
-            return First((*parts[:2], self._sure_call()))
-        return self._act()
+        if depth >= 2:
+            return self._act()
+        parts = tuple(self._call(depth + 1) for _ in range(chance.choice((0, 1, 2, 3, 6))))
+        if drawn < 0.95 or self._races_left <= 0:
+            return All(parts)
+        self._races_left -= 1
+        return First((*parts[:2], self._sure_call()))
 
     def _sure_call(self) -> Call:
         return self._timer() if self._chance.random() < 0.6 else self._act()
@@ -163,7 +168,8 @@ class _ProgramDraw:
         chance = self._chance
         has_own_id = chance.random() < 0.3
         retry = None if has_own_id or chance.random() < 0.7 else self._retry()
-        return Child(program=chance.choice(self._children), has_own_id=has_own_id, retry=retry)
+        program = UNHEARD if chance.random() < 0.05 else chance.choice(self._children)
+        return Child(program=program, has_own_id=has_own_id, retry=retry)
 
     def _act(self) -> Act:
         if self._chance.random() < 0.75:
@@ -172,7 +178,7 @@ class _ProgramDraw:
 
     def _failing(self) -> Act:
         chance = self._chance
-        behaviour = chance.choice(("fail", "flaky", "flaky", "flaky", "slow", "unheard"))
+        behaviour = chance.choice(("fail", "flaky", "flaky", "flaky", "slow", UNHEARD))
         retry = None if chance.random() < 0.3 else self._retry()
         return Act(behaviour=behaviour, failures=chance.randint(0, 3), retry=retry)
 

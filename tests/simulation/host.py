@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from func_host.config.durable_task import OverridableStates
 from func_host.durable.backends.memory import MemoryBackend
 from func_host.durable.catalog import AppCatalog
 from func_host.durable.client import TaskHubClient
@@ -12,7 +13,6 @@ from func_host.durable.executor import InProcessExecutor
 from func_host.durable.links import ManagementLinks
 from func_host.durable.racing import unless
 from func_host.durable.worker.worker import DurableWorker
-from func_host.config.durable_task import OverridableStates
 from tests.simulation.activities import SimulatedInvoker
 from tests.simulation.chance import SeededIds, stream
 from tests.simulation.store import FaultyBackend, Life

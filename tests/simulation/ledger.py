@@ -20,6 +20,7 @@ from func_host.durable.history import (
     ExecutionStarted,
     ExecutionTerminated,
     OrchestratorCompleted,
+    OrchestratorStarted,
     SubOrchestrationInstanceCompleted,
     SubOrchestrationInstanceCreated,
     SubOrchestrationInstanceFailed,
@@ -33,6 +34,7 @@ from tests.simulation.model import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
     from func_host.clock import Clock
     from func_host.durable.backend import Commit
@@ -72,6 +74,7 @@ class Execution:
     execution_id: str
     run: Run
     total: int
+    latest: datetime | None = None
     history: list[HistoryEvent] = field(default_factory=list["HistoryEvent"])
     open_tasks: dict[int, TaskScheduled] = field(default_factory=dict[int, "TaskScheduled"])
     open_timers: dict[int, TimerCreated] = field(default_factory=dict[int, "TimerCreated"])
@@ -108,8 +111,8 @@ class Ledger:
         self.runs: list[Run] = []
         self.children: dict[str, list[Run]] = {}
         self.on_violation: Callable[[], None] = lambda: None
-        self.on_created: Callable[[Run], None] = lambda run: None
-        self.on_over: Callable[[Run], None] = lambda run: None
+        self.on_created: Callable[[Run], None] = lambda _: None
+        self.on_over: Callable[[Run], None] = lambda _: None
         self.lines: list[str] | None = None
         self._clock = clock
         self._hash = hashlib.blake2b(digest_size=16)
@@ -220,6 +223,10 @@ class Ledger:
             self.violate(f"promise 2: {event} entered a history that is over: {run.describe()}")
         execution.history.append(event)
         match event:
+            case OrchestratorStarted():
+                if execution.latest is not None and event.timestamp < execution.latest:
+                    self.violate(f"promise 8: the time went back in {run.describe()}")
+                execution.latest = event.timestamp
             case TaskScheduled():
                 execution.open_tasks[event.event_id] = event
                 self._call(event.input).scheduled += 1
@@ -229,6 +236,11 @@ class Ledger:
                 execution.open_timers[event.event_id] = event
             case TimerFired():
                 self._timer_fired(execution, event)
+            case _:
+                self._apply_of_child(execution, event)
+
+    def _apply_of_child(self, execution: Execution, event: HistoryEvent) -> None:
+        match event:
             case SubOrchestrationInstanceCreated():
                 execution.open_children.add(event.event_id)
             case SubOrchestrationInstanceCompleted() | SubOrchestrationInstanceFailed():

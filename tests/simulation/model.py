@@ -8,12 +8,14 @@ what it asks for next.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tests.simulation.compiling import CLEANUP, digest
 from tests.simulation.programs import (
     DAY_S,
+    UNHEARD,
     Act,
     All,
     Await,
@@ -39,6 +41,10 @@ if TYPE_CHECKING:
 PATHS_MAX = 4_000
 ACTIVITIES = ("add", "fail", "flaky", "nothing", "slow")
 TIMEOUT_S = 5.0
+TIMED_OUT = "func_bindings.errors.FunctionTimeoutError"
+TIMED_OUT_TEXT = (
+    f"Function 'slow' ran longer than functionTimeout in host.json allows: {TIMEOUT_S:g} s."
+)
 TASK_FAILED = "func_bindings.errors.TaskFailedError"
 
 
@@ -64,6 +70,7 @@ class Facts:
     total: int
     events: Mapping[str, Sequence[Any]]
     children: Mapping[str, Sequence[Outcome | None]]
+    orchestrators: Sequence[str] = ()
     termination_reasons: Sequence[str] = ()
     generation_totals: Sequence[int] = ()
     last_notes: Sequence[Any] | None = None
@@ -146,10 +153,8 @@ def outcomes(program: Program, facts: Facts) -> Iterator[Outcome]:
         yield Outcome(status="Terminated", result=reason)
     choices = _Choices()
     for _ in range(PATHS_MAX):
-        try:
+        with suppress(_StuckError, _ElsewhereError):
             yield _Interpreter(program, facts, choices).run()
-        except (_StuckError, _ElsewhereError):
-            pass
         if not choices.advance():
             return
     raise TooManyWaysError(program.name)
@@ -245,22 +250,30 @@ class _Interpreter:
             case Race(parts=parts):
                 index, winner = self._first([self._begin(part) for part in parts])
                 self.noted.append(["won", index, self._plain(winner)])
-            case Try(body=body, catches_all=catches_all):
-                try:
-                    self._block(body)
-                except _RaisedError as error:
-                    if not (error.is_task or catches_all):
-                        raise
-                    self.noted.append(["caught", error.kind, error.text])
-            case Finally(body=body):
-                self._finally(body)
             case Fail(text=text):
                 raise _RaisedError("ValueError", text, text, is_task=False)
             case Status(text=text):
                 self.custom_status = text
+            case Try() | Finally() | Repeat():
+                self._nested(statement)
+
+    def _nested(self, statement: Try | Finally | Repeat) -> None:
+        match statement:
+            case Try(body=body, catches_all=catches_all):
+                self._try(body, catches_all=catches_all)
+            case Finally(body=body):
+                self._finally(body)
             case Repeat(times=times, body=body):
                 for _ in range(times):
                     self._block(body)
+
+    def _try(self, body: Sequence[Statement], *, catches_all: bool) -> None:
+        try:
+            self._block(body)
+        except _RaisedError as error:
+            if not (error.is_task or catches_all):
+                raise
+            self.noted.append(["caught", error.kind, error.text])
 
     def _finally(self, body: Sequence[Statement]) -> None:
         raised: _RaisedError | None = None
@@ -299,24 +312,18 @@ class _Interpreter:
     def _begin(self, call: Call) -> _Ending:
         match call:
             case Act():
-                return self._act(call)
+                ending = self._act(call)
             case Child():
-                return self._child(call)
+                ending = self._child(call)
             case Timer(seconds=seconds):
-                return _Done(None, is_soon=seconds < DAY_S)
+                ending = _Done(None, is_soon=seconds < DAY_S)
             case Event(name=name):
-                return self._event(name)
+                ending = self._event(name)
             case All(parts=parts):
-                return self._all([self._begin(part) for part in parts])
+                ending = self._all([self._begin(part) for part in parts])
             case First(parts=parts):
-                endings = [self._begin(part) for part in parts]
-                if all(isinstance(ending, _Never) for ending in endings):
-                    return _Never()
-                _, winner = self._first(endings)
-                if isinstance(winner, _Failed):
-                    value: Any = ["failed", winner.kind, winner.text]
-                    return _Done(value, is_soon=winner.is_soon)
-                return winner
+                ending = self._first_of([self._begin(part) for part in parts])
+        return ending
 
     def _act(self, act: Act) -> _Ending:
         self.calls += 1
@@ -324,28 +331,26 @@ class _Interpreter:
         attempts = 1 if act.retry is None else act.retry.attempts
         match act.behaviour:
             case "add":
-                return _Done(added(call, digest(self.total, self.noted)))
+                ending: _Ending = _Done(added(call, digest(self.total, self.noted)))
             case "nothing":
-                return _Done(None)
+                ending = _Done(None)
             case "flaky" if act.failures < attempts:
-                return _Done(call)
-            case "slow":
-                text = f"Function 'slow' ran longer than functionTimeout in host.json allows: {TIMEOUT_S:g} s."
-                return _task_failure("slow", "func_bindings.errors.FunctionTimeoutError", text)
+                ending = _Done(call)
             case "fail" | "flaky":
-                return _task_failure(act.behaviour, "ValueError", f"planned {call}")
-            case _:
-                known = ", ".join(f"'{name}'" for name in ACTIVITIES)
-                text = (
-                    f"The function '{act.behaviour}' doesn't exist, is disabled, or is not an "
-                    "activity function. Additional info: The following are the known activity "
-                    f"functions: {known}."
-                )
-                return _task_failure(act.behaviour, "LookupError", text)
+                ending = _task_failure(act.behaviour, "ValueError", f"planned {call}")
+            case "slow":
+                ending = _task_failure("slow", TIMED_OUT, TIMED_OUT_TEXT)
+            case unknown:
+                text = _unknown(unknown, "activity", ACTIVITIES)
+                ending = _task_failure(unknown, "LookupError", text)
+        return ending
 
     def _child(self, child: Child) -> _Ending:
         """Take the ending from the facts: a child is a run of its own, and judged as one."""
         self.calls += 1
+        if child.program == UNHEARD:
+            text = _unknown(UNHEARD, "orchestrator", self.facts.orchestrators)
+            return _Failed("", text, text)
         key = f"{self.facts.key}/{self.generation}/{self.calls}"
         ended = [outcome for outcome in self.facts.children.get(key, ()) if outcome is not None]
         attempts = 1 if child.retry is None else child.retry.attempts
@@ -378,6 +383,14 @@ class _Interpreter:
         is_soon = all(ending.is_soon for ending in done)
         return _Done([ending.value for ending in done], reads, is_soon=is_soon)
 
+    def _first_of(self, endings: list[_Ending]) -> _Ending:
+        if all(isinstance(ending, _Never) for ending in endings):
+            return _Never()
+        _, winner = self._first(endings)
+        if isinstance(winner, _Failed):
+            return _Done(["failed", winner.kind, winner.text], is_soon=winner.is_soon)
+        return winner
+
     def _first(self, endings: list[_Ending]) -> tuple[int, _Ending]:
         """Choose who may be first: days never win against what takes hours at most."""
         some = [index for index, ending in enumerate(endings) if not isinstance(ending, _Never)]
@@ -401,3 +414,11 @@ def _task_failure(activity: str, kind: str, text: str) -> _Failed:
 def added(call: int, total: int) -> int:
     """Give what the activity `add` answers."""
     return (total * 31 + call) % 1_000_003
+
+
+def _unknown(name: str, kind: str, known: Sequence[str]) -> str:
+    names = ", ".join(f"'{each}'" for each in known)
+    return (
+        f"The function '{name}' doesn't exist, is disabled, or is not an {kind} function. "
+        f"Additional info: The following are the known {kind} functions: {names}."
+    )

@@ -1,4 +1,4 @@
-"""Small orchestrations as trees: what the generator makes, the compiler runs, the model predicts."""
+"""Small orchestrations as trees: the generator makes them, the compiler and the model read them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 DAY_S = 86_400.0
+UNHEARD = "unheard"
+"""Name of an activity and of a program that are not there."""
 
 
 @dataclass(frozen=True, slots=True)

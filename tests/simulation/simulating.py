@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
+from unittest.mock import patch
 
+from func_host.durable.backends import dispatch
 from func_host.testing.simulation import (
     DeadlockError,
     LivelockError,
@@ -21,7 +23,7 @@ from tests.simulation.ledger import Ledger
 from tests.simulation.world import World
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
     from tests.simulation.programs import Program
 
@@ -34,10 +36,11 @@ class SimulationError(AssertionError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What one seed did."""
+    """What one seed did; `unjudged` runs could go more ways than were looked at."""
 
     trace_hash: str
     runs: int
+    unjudged: int
     virtual_s: float
 
 
@@ -54,7 +57,8 @@ def simulate(seed: int, lines: list[str] | None = None) -> Report:
     ledger.on_violation = loop.stop
     world = World(seed, programs, draw_plan(seed), LoopClock(loop), ledger)
     problems: list[str] = []
-    with _listening(ledger):
+    # Virtual time never jumps, so that a look at the clock every few seconds would find nothing.
+    with _listening(ledger), patch.object(dispatch, "WAIT_MAX_S", 3_600.0):
         loop.set_exception_handler(lambda _, context: ledger.violate(f"unhandled: {context}"))
         try:
             run_in_virtual_time(loop, world.run(lambda: problems.extend(leftovers(world))))
@@ -63,12 +67,25 @@ def simulate(seed: int, lines: list[str] | None = None) -> Report:
         except RuntimeError:
             if not ledger.violations:
                 raise
+        except ExceptionGroup as errors:
+            problems.append(f"promise 1: a client got an answer that cannot be: {_leaf(errors)!r}")
     problems = [*ledger.violations[:3], *problems]
     if not problems:
         problems += broken_promises(world, programs)
     if problems:
         raise SimulationError(_explain(seed, programs, problems))
-    return Report(trace_hash=ledger.trace_hash, runs=len(ledger.runs), virtual_s=loop.time())
+    return Report(
+        trace_hash=ledger.trace_hash,
+        runs=len(ledger.runs),
+        unjudged=len(world.unjudged),
+        virtual_s=loop.time(),
+    )
+
+
+def _leaf(errors: ExceptionGroup[Exception]) -> Exception:
+    first = errors.exceptions[0]
+    is_group = isinstance(first, ExceptionGroup)
+    return _leaf(cast("ExceptionGroup[Exception]", first)) if is_group else first
 
 
 def _waiting(ledger: Ledger) -> str:
@@ -104,7 +121,7 @@ class _Listener(logging.Handler):
 
 
 @contextmanager
-def _listening(ledger: Ledger) -> Iterator[None]:
+def _listening(ledger: Ledger) -> Generator[None]:
     logger = logging.getLogger("func_host")
     listener = _Listener(ledger)
     saved = logger.propagate, logger.level

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Self, TypeVar
 from func_host.durable.backend import BackendUnavailableError, StaleCommitError
 
 if TYPE_CHECKING:
-    import random
     from collections.abc import Awaitable, Callable, Sequence
     from types import TracebackType
 
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     )
     from func_host.durable.backends.memory import MemoryBackend
     from func_host.durable.history import ExecutionStarted, HistoryEvent, MessageEvent
+    from tests.simulation.chance import Chance
     from tests.simulation.generating import Plan
     from tests.simulation.ledger import Ledger
 
@@ -60,7 +60,7 @@ class FaultyBackend:
         inner: MemoryBackend,
         *,
         plan: Plan,
-        chance: random.Random,
+        chance: Chance,
         clock: Clock,
         ledger: Ledger,
         life: Life,

@@ -23,12 +23,12 @@ from tests.simulation.host import SimulatedHost
 from tests.simulation.programs import waits_of
 
 if TYPE_CHECKING:
-    import random
     from collections.abc import Awaitable, Callable
 
     from func_bindings.durable.status import DurableOrchestrationStatus
     from func_host.clock import Clock
     from func_host.durable.client import TaskHubClient
+    from tests.simulation.chance import Chance
     from tests.simulation.generating import Plan
     from tests.simulation.ledger import Ledger, Run
     from tests.simulation.programs import Program
@@ -48,6 +48,8 @@ class World:
         self.store = MemoryStore()
         self.ledger = ledger
         self.acknowledged: list[str] = []
+        self.raised: list[tuple[Run, str, str]] = []
+        self.unjudged: list[Run] = []
         self.seen: list[tuple[str, DurableOrchestrationStatus]] = []
         self.index = index_of(programs, ledger)
         self._seed = seed
@@ -117,7 +119,7 @@ class World:
 
     async def _ask(
         self,
-        chance: random.Random,
+        chance: Chance,
         ask: Callable[[TaskHubClient], Awaitable[T]],
         *,
         replaces: bool = False,
@@ -154,7 +156,7 @@ class World:
 
     async def _start_new(
         self,
-        chance: random.Random,
+        chance: Chance,
         name: str,
         program: str,
         instance_id: str | None,
@@ -180,7 +182,7 @@ class World:
 
         return await self._ask(chance, ask, replaces=replaces)
 
-    async def _wait(self, chance: random.Random, instance_id: str) -> None:
+    async def _wait(self, chance: Chance, instance_id: str) -> None:
         timeout_s = chance.choice((0.5, 60.0, 10_000.0))
         try:
             status = await self._ask(
@@ -207,7 +209,7 @@ class World:
                 group.create_task(self._terminate(run))
         await self._over[run].wait()
 
-    async def _raise_events(self, run: Run, chance: random.Random) -> None:
+    async def _raise_events(self, run: Run, chance: Chance) -> None:
         names = [
             name
             for name, count in waits_of(self._programs[run.program]).items()
@@ -219,15 +221,18 @@ class World:
                 chance.choice((0.0, 0.0, 0.0, 0.01, 2.0, round(chance.uniform(0, 30), 6), 4_000.0))
             )
             spelt = chance.choice((name, name.upper(), name.title()))
-            value = f"{name} {number}"
-            instance_id = run.instance_id
-            try:
-                await self._ask(chance, lambda client: client.raise_event(instance_id, spelt, value))  # noqa: B023 -- asked before the next turn
-            except _GONE:
+            if run.is_over or not await self._raise(run, chance, spelt, f"{name} {number}"):
                 return
-            if run.is_over:
-                return
-            self.ledger.trace(f"acknowledged {spelt} {value} to {run.key}")
+
+    async def _raise(self, run: Run, chance: Chance, name: str, value: str) -> bool:
+        """Raise an event; give whether there was an instance to take it."""
+        try:
+            await self._ask(chance, lambda client: client.raise_event(run.instance_id, name, value))
+        except _GONE:
+            return False
+        self.ledger.trace(f"acknowledged {name} {value} to {run.key}")
+        self.raised.append((run, name.lower(), value))
+        return True
 
     async def _suspend(self, run: Run) -> None:
         chance = stream(self._seed, "suspend", run.key)
