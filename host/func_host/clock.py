@@ -41,6 +41,10 @@ class IdSource(Protocol):
         ...
 
 
+LOOK_AGAIN_S = 15.0
+"""How often a long sleep looks at the wall clock: the monotonic one may stop with the machine."""
+
+
 class SystemClock:
     """The machine's clock and the running event loop's timers."""
 
@@ -53,8 +57,10 @@ class SystemClock:
         return time.monotonic()
 
     async def sleep(self, seconds: float) -> None:
-        """Sleep on the running loop."""
-        await asyncio.sleep(seconds)
+        """Sleep on the running loop; time that the machine itself slept through counts."""
+        end, wall_end = self.monotonic() + seconds, time.time() + seconds
+        while (left := min(end - self.monotonic(), wall_end - time.time())) > 0:  # noqa: ASYNC110 -- no event tells that the machine has slept
+            await asyncio.sleep(min(left, LOOK_AGAIN_S))
 
 
 class SystemIds:

@@ -32,8 +32,8 @@ CACHED_BYTES_MAX = 16 * 1024 * 1024
 PAGE_SIZE = 256
 RECOVERY_PAGE_SIZE = 500
 MESSAGE_OVERHEAD_BYTES = 500
-WAIT_MAX_S = 15.0
-"""A wall clock that jumped (the machine slept) delays a timer by at most this."""
+WAIT_MAX_S = 600.0
+"""How long one wait may be; after it the time of the next message is looked up again."""
 
 
 @dataclass(frozen=True, slots=True)
