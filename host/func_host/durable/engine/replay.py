@@ -70,6 +70,7 @@ class OrchestratorRun:
         self._held: deque[HistoryEvent] = deque()
         self.cancelled_before: tuple[int, ...] = ()
         """Timers given up in episodes that were replayed: their messages are gone already."""
+        self._take_event = self._then_run_on(self._steps.on_event_raised)
         self._handlers = self._make_handlers()
 
     @property
@@ -166,7 +167,7 @@ class OrchestratorRun:
                 return
             try:
                 take(event)
-            except TooManyStepsError as error:
+            except (Exception, TooManyStepsError) as error:  # noqa: BLE001 -- tasks of tasks of tasks nest as deep as user code likes
                 self._fail(error)
             self._run_on()
 
@@ -205,8 +206,8 @@ class OrchestratorRun:
     def _on_event_raised(self, event: EventRaised) -> None:
         if self._is_finished:
             self._steps.keep(event)
-        elif self._steps.on_event_raised(event):
-            self._run_on()
+        else:
+            self._take_event(event)
 
     def _on_suspended(self, _event: ExecutionSuspended) -> None:
         self._is_suspended = True

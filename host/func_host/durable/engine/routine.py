@@ -92,8 +92,8 @@ class Routine:
         verb = "awaits" if self._is_coroutine else "yields"
         error = TypeError(
             f"An orchestrator {verb} only tasks of its context, but here it {verb} "
-            f"{type(yielded).__name__}: do I/O and other async work in an activity, and wait with "
-            "context.create_timer(…)."
+            f"{type(yielded).__name__}: do I/O and other async work in an activity, wait with "
+            "context.create_timer(…), and combine tasks with context.task_all(…) or task_any(…)."
         )
         self._strange_awaits += 1
         if self._strange_awaits > STRANGE_AWAITS_MAX:

@@ -241,16 +241,15 @@ class Steps:
         else:
             timer.on_fired()
 
-    def on_event_raised(self, event: EventRaised) -> bool:
-        """Give the event to the first that waits for it, or keep it; tell whether one waited."""
+    def on_event_raised(self, event: EventRaised) -> None:
+        """Give the event to the first that waits for it, or keep it."""
         waits = self._waits.get(event.name.casefold())
         while waits:
             task, read = waits.popleft()
             if not task.is_completed:
                 _complete(task, event.input, read)
-                return True
+                return
         self.keep(event)
-        return False
 
     def keep(self, event: EventRaised) -> None:
         """Keep an event that nobody has read."""

@@ -209,23 +209,31 @@ class DurableWorker:
             await self._give_up(
                 session, delay_s=0.0 if is_first else self._retry_delay_s(session.failures)
             )
-        except (
-            Exception
-        ) as error:  # a fault of the store or of ours must not end the other sessions
-            session.failures += 1
-            delay_s = self._retry_delay_s(session.failures)
-            logger.warning(
-                "instance could not be advanced and is taken up again",
-                exc_info=None if isinstance(error, BackendError) else error,
-                extra={
-                    log.INSTANCE_ID: session.instance_id,
-                    log.REASON: str(error),
-                    log.DELAY_S: delay_s,
-                },
-            )
-            await self._give_up(session, delay_s=delay_s)
+        except asyncio.CancelledError as error:
+            if self._tasks is None:
+                raise
+            # The worker goes on: user code has cancelled the task it runs in, as asyncio.timeout
+            # does in an orchestrator.
+            _uncancel()
+            await self._take_up_again(session, error)
+        except Exception as error:  # noqa: BLE001 -- a fault of one session must not end the others
+            await self._take_up_again(session, error)
         finally:
             self._processed(session)
+
+    async def _take_up_again(self, session: Session, error: BaseException) -> None:
+        session.failures += 1
+        delay_s = self._retry_delay_s(session.failures)
+        logger.warning(
+            "instance could not be advanced and is taken up again",
+            exc_info=None if isinstance(error, BackendError) else error,
+            extra={
+                log.INSTANCE_ID: session.instance_id,
+                log.REASON: str(error) or type(error).__name__,
+                log.DELAY_S: delay_s,
+            },
+        )
+        await self._give_up(session, delay_s=delay_s)
 
     def _retry_delay_s(self, failures: int) -> float:
         settings = self._settings
@@ -311,6 +319,12 @@ class DurableWorker:
                 "instance is parked",
                 extra={log.INSTANCE_ID: session.instance_id, log.REASON: session.parked},
             )
+
+
+def _uncancel() -> None:
+    task = asyncio.current_task()
+    if task is not None:
+        task.uncancel()
 
 
 async def _take_turns() -> None:

@@ -159,3 +159,20 @@ def test_a_fan_out_of_thousands_is_not_quadratic(shape: Shape) -> None:
         driver.completes(task_id)
 
     assert driver.result == count
+
+
+def test_tasks_nested_too_deep_fail_the_instance(shape: Shape) -> None:
+    """What completes a task completes the tasks around it, each within the one before."""
+
+    def orchestrator(context: OrchestrationContext) -> Steps:
+        task = inner = context.call_activity("a")
+        for _ in range(20_000):
+            task = context.task_all([task])
+        yield task
+        return inner.result
+
+    driver = Driver(shape(orchestrator))
+    driver.completes(0)
+
+    assert driver.status == "Failed"
+    assert "recursion" in (driver.end.result or "")

@@ -75,7 +75,7 @@ def test_what_was_asked_for_is_open_until_it_is_answered() -> None:
 
     state = state_of(driver, completed(0), child_failed(1), fired(2))
 
-    assert not (state.open_tasks or state.open_children or state.open_timers)
+    assert (state.open_tasks, state.open_children, state.open_timers) == ({}, {}, {})
 
 
 @pytest.mark.parametrize(

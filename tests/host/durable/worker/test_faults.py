@@ -387,3 +387,28 @@ async def test_nothing_is_written_about_an_instance_behind_its_end() -> None:
         assert await w.output() == 1
         assert len(w.commits) == 2
         assert (await w.kinds()).count("EventRaised") == 1
+
+
+async def test_an_orchestrator_that_cancels_the_task_it_runs_in_is_taken_up_again() -> None:
+    """As `asyncio.timeout` does, and `asyncio.wait_for` built on it."""
+    tries: list[int] = []
+
+    async def impatient(context: OrchestrationContext) -> Any:
+        tries.append(1)
+        if len(tries) == 1:
+            running = asyncio.current_task()
+            assert running is not None
+            asyncio.get_running_loop().call_soon(running.cancel)
+        context.create_timer(timedelta(days=1))
+        return await context.wait_for_external_event("go")
+
+    async with World(index_of([impatient])) as w:
+        w.backend.gate = asyncio.Event()
+        await w.start(impatient)
+        w.backend.gate.set()
+        await w.settle(5)
+        await w.raise_event("go", 3)
+
+        assert await w.output() == 3
+        assert len(tries) == 2
+        assert not w.running.done()
