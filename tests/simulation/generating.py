@@ -42,13 +42,13 @@ _NESTED = (*_SIMPLE, "try", "try", "finally", "repeat")
 
 
 def draw_programs(seed: int) -> tuple[Program, ...]:
-    """Draw some programs; each starts only later ones as children."""
+    """Draw some programs; each starts only later ones as children, and only the first takes days."""
     chance = stream(seed, "programs")
     count = chance.randint(1, 4)
     names = [f"program_{index}" for index in range(count)]
     has_days = chance.random() < 0.25
     return tuple(
-        _ProgramDraw(chance, names[index + 1 :], has_days=has_days).program(name)
+        _ProgramDraw(chance, names[index + 1 :], has_days=has_days and index == 0).program(name)
         for index, name in enumerate(names)
     )
 
