@@ -6,6 +6,7 @@ answers with actions.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -79,6 +80,7 @@ class InProcessExecutor:
         self._options = RunOptions(
             catalog=catalog,
             replay_safe=replay_safe,
+            call=call_outside_of_tasks,
             timer_leg_max=timer_leg_max,
             whole_episodes=whole_episodes,
             actions_max=actions_max,
@@ -117,6 +119,23 @@ class InProcessExecutor:
             "function. Additional info: The following are the known orchestrator functions: "
             f"{known}."
         )
+
+
+def call_outside_of_tasks(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a function as if no task were running.
+
+    What an orchestrator does with the current task (`asyncio.timeout`, a `TaskGroup`, `cancel`)
+    would hit the host's own, which runs many orchestrators. So it is told that there is none.
+    """
+    loop = asyncio._get_running_loop()  # noqa: SLF001 -- `get_running_loop` raises where there is none
+    task = None if loop is None else asyncio.current_task(loop)
+    if loop is None or task is None:
+        return function(*arguments)
+    asyncio._leave_task(loop, task)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] -- documented for what drives coroutines: "Extending asyncio"
+    try:
+        return function(*arguments)
+    finally:
+        asyncio._enter_task(loop, task)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] -- as above
 
 
 class ReplaySafeLogger(logging.LoggerAdapter[logging.Logger]):

@@ -43,6 +43,11 @@ class FunctionCatalog(Protocol):
         ...
 
 
+def call_plainly(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call a function as it is."""
+    return function(*arguments)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOptions:
     """What a run is told about its world.
@@ -51,6 +56,7 @@ class RunOptions:
         catalog: The functions of the app.
         replay_safe: Wraps a logger (or the name of one) so that it is silent while the second
             argument says so.
+        call: Calls an orchestrator, or lets it run on.
         timer_leg_max: Longest timer the store can hold; longer ones are split. None for no limit.
         whole_episodes: True where every stored episode holds all steps asked for in it.
         actions_max: How many steps an execution may ask for before it is failed.
@@ -60,6 +66,7 @@ class RunOptions:
     replay_safe: Callable[
         [logging.Logger | str, Callable[[], bool]], logging.LoggerAdapter[logging.Logger]
     ]
+    call: Callable[..., Any] = call_plainly
     timer_leg_max: timedelta | None = None
     whole_episodes: bool = True
     actions_max: int = 100_000

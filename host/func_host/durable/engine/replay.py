@@ -15,7 +15,6 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from func_bindings.durable.status import OrchestrationRuntimeStatus
-from func_bindings.errors import SerializationError
 from func_host.durable.actions import ContinueAsNew
 from func_host.durable.engine import failures, nondeterminism
 from func_host.durable.engine.context import ReplayContext
@@ -196,7 +195,7 @@ class OrchestratorRun:
             return
         self._context = ReplayContext(event, self._steps, self._options)
         try:
-            self._routine = Routine(self._function, self._context)
+            self._routine = Routine(self._function, self._context, self._options.call)
         except Returned as returned:
             self._finish(returned.value)
         except BaseException as error:  # noqa: BLE001 -- user code may raise anything
@@ -245,7 +244,7 @@ class OrchestratorRun:
             return
         try:
             result = dump_json(value)
-        except SerializationError as error:
+        except BaseException as error:  # noqa: BLE001 -- how a user's class is written is user code too
             self._fail(error)
         else:
             self._complete(OrchestrationRuntimeStatus.Completed, result, None)

@@ -13,6 +13,7 @@ import inspect
 from typing import TYPE_CHECKING, Any, TypeGuard
 
 from func_bindings.durable.tasks import Task
+from func_host.durable.engine.options import call_plainly
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Generator
@@ -39,10 +40,15 @@ class Returned(Exception):  # noqa: N818 -- not an error: the orchestrator's way
 class Routine:
     """A started orchestrator function and the task it waits for."""
 
-    __slots__ = ("_is_coroutine", "_routine", "_strange_awaits", "waiting_for")
+    __slots__ = ("_call", "_is_coroutine", "_routine", "_strange_awaits", "waiting_for")
 
-    def __init__(self, function: Callable[..., Any], context: object) -> None:
-        """Call the function.
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        context: object,
+        call: Callable[..., Any] = call_plainly,
+    ) -> None:
+        """Call the function; `call` is how that, and each step of it, is done.
 
         Raises:
             Returned: It is a plain function and has returned.
@@ -50,7 +56,8 @@ class Routine:
         """
         self.waiting_for: Task[Any] | None = None
         self._strange_awaits = 0
-        value = function(context)
+        self._call = call
+        value = call(function, context)
         if not (inspect.iscoroutine(value) or inspect.isgenerator(value)):
             raise Returned(value)
         self._is_coroutine = inspect.iscoroutine(value)
@@ -76,10 +83,10 @@ class Routine:
     def _resume(self, task: Task[Any] | None) -> Any:
         try:
             if task is None or self._is_coroutine:
-                return self._routine.send(None)
+                return self._call(self._routine.send, None)
             if task.exception is not None:
-                return self._routine.throw(task.exception)
-            return self._routine.send(task.result)
+                return self._call(self._routine.throw, task.exception)
+            return self._call(self._routine.send, task.result)
         except StopIteration as stop:
             raise Returned(stop.value) from None
 
@@ -99,7 +106,7 @@ class Routine:
         if self._strange_awaits > STRANGE_AWAITS_MAX:
             raise error
         try:
-            return self._routine.throw(error)
+            return self._call(self._routine.throw, error)
         except StopIteration as stop:
             raise Returned(stop.value) from None
 
@@ -107,7 +114,7 @@ class Routine:
         """Let the function go: run its `finally` blocks, end each wait in them, ignore the rest."""
         for _ in range(CLOSE_ATTEMPTS_MAX):
             try:
-                self._routine.throw(Dropped())
+                self._call(self._routine.throw, Dropped())
             except BaseException:  # noqa: BLE001 -- user code may end with anything; it is gone either way
                 return
 

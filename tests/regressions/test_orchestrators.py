@@ -1,0 +1,77 @@
+"""Mistakes once made with what orchestrators do, but must not."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from func_bindings import OrchestrationContext, orchestration_trigger
+from tests.host.web.hub import Hub
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+pytestmark = pytest.mark.anyio
+
+
+async def use_timeout(context: OrchestrationContext) -> None:
+    async with asyncio.timeout(0.01):
+        await context.wait_for_external_event("never")
+
+
+async def use_wait_for(context: OrchestrationContext) -> None:
+    await asyncio.wait_for(context.wait_for_external_event("never"), 0.01)
+
+
+async def use_task_group(context: OrchestrationContext) -> None:
+    async with asyncio.TaskGroup():
+        await context.wait_for_external_event("never")
+
+
+async def cancel_task(context: OrchestrationContext) -> None:
+    task: Any = asyncio.current_task()
+    task.cancel()
+    await context.wait_for_external_event("never")
+
+
+@pytest.mark.parametrize("misuse", [use_timeout, use_wait_for, use_task_group, cancel_task])
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+async def test_an_orchestrator_cannot_reach_the_task_of_the_host(
+    misuse: Callable[[OrchestrationContext], Awaitable[None]],
+) -> None:
+    """It cancelled the host's own task, or waited for ever without a word."""
+
+    @orchestration_trigger
+    async def misusing(context: OrchestrationContext) -> None:
+        await misuse(context)
+
+    async with Hub(misusing).open() as hub:
+        await hub.post("/orchestrators/misusing/one")
+        await hub.settle()
+        status = (await hub.get("/instances/one")).json()
+
+    assert status["runtimeStatus"] == "Failed", status
+
+
+class Unwilling:
+    """A value that ends the process when it is written."""
+
+    def to_json(self) -> str:
+        raise SystemExit(3)
+
+
+async def test_a_result_whose_class_ends_the_process_fails_the_instance_only() -> None:
+    """It ended the host."""
+
+    @orchestration_trigger
+    async def unwilling(context: OrchestrationContext) -> Unwilling:
+        return Unwilling()
+
+    async with Hub(unwilling).open() as hub:
+        await hub.post("/orchestrators/unwilling/one")
+        await hub.settle()
+        status = (await hub.get("/instances/one")).json()
+
+    assert status["runtimeStatus"] == "Failed", status
