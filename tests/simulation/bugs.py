@@ -14,6 +14,7 @@ from func_host.durable.engine.state import OrchestrationState
 from func_host.durable.engine.steps import Steps
 from func_host.durable.history import TaskCompleted
 from func_host.durable.worker.activities import ActivityDispatcher
+from func_host.durable.worker.recording import Recording
 from func_host.durable.worker.session import Session
 from func_host.durable.worker.worker import DurableWorker
 from tests.simulation.store import FaultyBackend
@@ -126,12 +127,12 @@ def timer_visible_early() -> Plant:
 
 def activity_started_before_the_commit() -> Plant:
     """Activities start when they are asked for, whatever they follow from."""
-    record: Callable[..., None] = Session._record
+    record: Callable[..., None] = Recording.record
 
-    def wrong(session: Session, actions: Any, advance: Any, **_: Any) -> None:
-        record(session, actions, advance, is_opening=True)
+    def wrong(recording: Recording, actions: Any, advance: Any, **_: Any) -> None:
+        record(recording, actions, advance, is_opening=True)
 
-    return patch.object(Session, "_record", wrong)
+    return patch.object(Recording, "record", wrong)
 
 
 def unread_events_forgotten() -> Plant:
@@ -160,8 +161,9 @@ def result_of_another_execution_taken() -> Plant:
     feed: Callable[..., None] = Session._feed_result
 
     def wrong(session: Session, instance: Any, result: Any, *rest: Any) -> None:
-        is_started = session._state.started is not None
-        feed(session, session.instance if is_started else instance, result, *rest)
+        recording = session._recording
+        is_started = recording.state.started is not None
+        feed(session, recording.instance if is_started else instance, result, *rest)
 
     return patch.object(Session, "_feed_result", wrong)
 

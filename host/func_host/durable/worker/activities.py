@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from func_host.clock import Clock
     from func_host.durable.history import OrchestrationInstance
-    from func_host.durable.worker.session import ActivityCall, ActivityResult
+    from func_host.durable.worker.recording import ActivityCall
+    from func_host.durable.worker.session import ActivityResult
     from func_host.indexing.functions import IndexedFunction
     from func_host.invocation.invoker import Invocation, Invoker
 

@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, TypeVar
 from func_host import log
 from func_host.durable.backend import BackendError, BackendUnavailableError, StaleCommitError
 from func_host.durable.worker.activities import ActivityDispatcher
-from func_host.durable.worker.session import Advance, Session
+from func_host.durable.worker.recording import Advance
+from func_host.durable.worker.session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -212,8 +213,7 @@ class DurableWorker:
         except asyncio.CancelledError as error:
             if self._tasks is None:
                 raise
-            # The worker goes on: user code has cancelled the task it runs in, as asyncio.timeout
-            # does in an orchestrator.
+            # The worker goes on: user code has got hold of this task and cancelled it.
             _uncancel()
             await self._take_up_again(session, error)
         except Exception as error:  # noqa: BLE001 -- a fault of one session must not end the others
