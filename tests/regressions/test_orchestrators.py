@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import UserDict
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,7 +12,7 @@ from func_bindings import OrchestrationContext, orchestration_trigger
 from tests.host.web.hub import Hub
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator
 
 pytestmark = pytest.mark.anyio
 
@@ -55,10 +56,10 @@ async def test_an_orchestrator_cannot_reach_the_task_of_the_host(
     assert status["runtimeStatus"] == "Failed", status
 
 
-class Unwilling:
+class Unwilling(UserDict[str, int]):
     """A value that ends the process when it is written."""
 
-    def to_json(self) -> str:
+    def __iter__(self) -> Iterator[str]:
         raise SystemExit(3)
 
 
@@ -67,7 +68,7 @@ async def test_a_result_whose_class_ends_the_process_fails_the_instance_only() -
 
     @orchestration_trigger
     async def unwilling(context: OrchestrationContext) -> Unwilling:
-        return Unwilling()
+        return Unwilling(a=1)
 
     async with Hub(unwilling).open() as hub:
         await hub.post("/orchestrators/unwilling/one")
