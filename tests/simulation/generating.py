@@ -42,7 +42,7 @@ _NESTED = (*_SIMPLE, "try", "try", "finally", "repeat")
 
 
 def draw_programs(seed: int) -> tuple[Program, ...]:
-    """Draw some programs; each starts only later ones as children, and only the first takes days."""
+    """Draw some programs: each starts only later ones as children, only the first takes days."""
     chance = stream(seed, "programs")
     count = chance.randint(1, 4)
     names = [f"program_{index}" for index in range(count)]
