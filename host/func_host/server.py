@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import ipaddress
 import os
 import socket
@@ -52,6 +53,11 @@ class ListeningSocket:
             self.socket.bind(where)
         except OSError as error:
             self.socket.close()
+            if error.errno == errno.EADDRNOTAVAIL:
+                raise HostFaultError(
+                    f"Cannot listen on {address}: it is no address of this machine. Start with "
+                    "--host 127.0.0.1 for this machine only, 0.0.0.0 for all its addresses."
+                ) from error
             raise HostFaultError(
                 f"Port {port} on {address} cannot be used: {error.strerror}. Stop whoever uses it, "
                 "or start with --port N (0 takes a free one)."

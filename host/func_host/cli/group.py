@@ -15,6 +15,9 @@ from func_host.errors import AppError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+EXIT_INTERRUPTED: Final = 130
+"""Ctrl-C before there is anything to stop in order."""
+
 EXIT_APP_ERROR: Final = 2
 """A mistake in the app, its settings or the command line: correcting it is up to its author."""
 
@@ -29,6 +32,13 @@ class CommandGroup(click.Group):
         except AppError as error:
             click.echo(str(error), err=True)
             sys.exit(EXIT_APP_ERROR)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; Ctrl-C while it loads the app ends it without a word."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            sys.exit(EXIT_INTERRUPTED)
 
 
 @click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"]})
