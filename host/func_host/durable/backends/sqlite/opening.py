@@ -182,7 +182,7 @@ def _check_whole(connection: sqlite3.Connection, path: Path) -> None:
         return
     rows = connection.execute("PRAGMA quick_check(1)").fetchall()
     if rows != [("ok",)]:
-        raise damaged(path, rows[0][0])
+        raise damaged(path, " ".join(rows[0][0].split()))
 
 
 def _begin_log(connection: sqlite3.Connection, path: Path) -> None:
