@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from func_bindings import OrchestrationContext, orchestration_trigger
+from func_bindings import OrchestrationContext, activity_trigger, orchestration_trigger, route
 from tests.host.web.hub import Hub
 
 if TYPE_CHECKING:
@@ -76,3 +76,45 @@ async def test_a_result_whose_class_ends_the_process_fails_the_instance_only() -
         status = (await hub.get("/instances/one")).json()
 
     assert status["runtimeStatus"] == "Failed", status
+
+
+async def test_values_that_end_the_process_when_they_are_written_end_only_their_call() -> None:
+    """They ended the host, whether an activity or an HTTP function returned them."""
+
+    @activity_trigger
+    async def give() -> Unwilling:
+        return Unwilling(a=1)
+
+    @orchestration_trigger
+    async def calling(context: OrchestrationContext) -> None:
+        await context.call_activity(give)
+
+    @route("give")
+    async def give_over_http() -> Unwilling:
+        return Unwilling(a=1)
+
+    async with Hub(give, calling, give_over_http).open() as hub:
+        answer = await hub.http.get("/api/give")
+        await hub.post("/orchestrators/calling/one")
+        await hub.settle()
+        status = (await hub.get("/instances/one")).json()
+
+    assert answer.status_code == 500
+    assert status["runtimeStatus"] == "Failed", status
+    assert "cannot be written as JSON" in status["output"]
+
+
+async def test_an_event_without_a_name_is_refused_in_words() -> None:
+    """It said that None has no attribute casefold."""
+    nameless: Any = None
+
+    @orchestration_trigger
+    async def waiting(context: OrchestrationContext) -> None:
+        await context.wait_for_external_event(nameless)
+
+    async with Hub(waiting).open() as hub:
+        await hub.post("/orchestrators/waiting/one")
+        await hub.settle()
+        status = (await hub.get("/instances/one")).json()
+
+    assert "takes the name of an event, not NoneType" in status["output"]

@@ -75,7 +75,7 @@ def find_not_a_number(value: object) -> str | None:
     return None
 
 
-def explain_unwritable(value: object, error: Exception) -> str:
+def explain_unwritable(value: object, error: BaseException) -> str:
     """Say which part of the value cannot be written, and what to pass instead."""
     for path, leaf, depth in _leaves(value):
         if depth > _DEPTH_MAX:
@@ -104,7 +104,7 @@ def _leaf_problem(leaf: object) -> str | None:
             "str: the text holds half of a surrogate pair, which UTF-8 has no form for: "
             "decode it with errors='replace'."
         )
-    except Exception as error:  # noqa: BLE001 -- a user's to-JSON code may raise anything
+    except BaseException as error:  # noqa: BLE001 -- a user's to-JSON code may raise anything
         name = type(leaf).__name__
         remedy = _REMEDIES.get(name, "pass a dataclass, a dict or a list instead")
         reason = "" if type(error) is TypeError else f" ({error})"
@@ -136,7 +136,7 @@ def _listed_children(value: object) -> list[tuple[str, object]] | None:
     try:
         children = _children(value)
         return None if children is None else list(children)
-    except Exception:  # noqa: BLE001 -- a user's class may raise anything when it is looked into
+    except BaseException:  # noqa: BLE001 -- a user's class may raise anything when it is looked into
         return None
 
 

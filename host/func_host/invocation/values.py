@@ -36,7 +36,7 @@ def dump_json(value: object) -> str:
         return "null"
     try:
         written = _encode(value)
-    except Exception as error:
+    except BaseException as error:  # a user's class may even try to end the process
         raise SerializationError(explain_unwritable(value, error)) from error
     if b"null" in written:  # msgspec writes null for NaN and infinity
         problem = find_not_a_number(value)
