@@ -210,6 +210,7 @@ class _Interpreter:
 
     def _continue_as_new(self) -> None:
         """Begin the next generation with the events that no wait of this one has eaten."""
+        self.custom_status = None
         for name, waits in self.waits.items():
             events = self.events.get(name, ())
             eaten_max = min(waits.asked, len(events))

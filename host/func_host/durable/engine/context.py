@@ -34,7 +34,6 @@ class ReplayContext(OrchestrationContext):
         self._uuids = 0
         self._will_continue_as_new = False
         self._custom_status: str | None = None
-        self._has_custom_status = False
         self._logger: logging.LoggerAdapter[logging.Logger] | None = None
 
     @property
@@ -150,6 +149,10 @@ class ReplayContext(OrchestrationContext):
     def wait_for_external_event(
         self, name: str, expected_type: type[Any] | None = None
     ) -> Task[Any]:
+        if not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance] -- user code need not be typed
+            raise TypeError(
+                f"wait_for_external_event takes the name of an event, not {type(name).__name__}."
+            )
         return self._steps.wait_for_event(name, _reader(expected_type, Any))
 
     def continue_as_new(self, input_: object = None) -> None:
@@ -164,16 +167,15 @@ class ReplayContext(OrchestrationContext):
         text = None if status is None else dump_json(status)
         if not self._steps.is_detached:
             self._custom_status = text
-            self._has_custom_status = True
 
     @property
     def custom_status(self) -> Any:
         return None if self._custom_status is None else load_json(self._custom_status)
 
     @property
-    def custom_status_set(self) -> tuple[bool, str | None]:
-        """Whether a custom status has been set, and its JSON text."""
-        return self._has_custom_status, self._custom_status
+    def custom_status_text(self) -> str | None:
+        """The custom status last set, as JSON text."""
+        return self._custom_status
 
     def new_uuid(self) -> str:
         self._uuids += 1

@@ -73,10 +73,12 @@ class OrchestratorRun:
         self._handlers = self._make_handlers()
 
     @property
-    def custom_status(self) -> tuple[bool, str | None]:
-        """Whether this execution has set a custom status, and the last one."""
-        context = self._context
-        return (False, None) if context is None else context.custom_status_set
+    def custom_status(self) -> str | None:
+        """The custom status that this execution has set last, as JSON text; None for none.
+
+        Each execution begins without one: continue-as-new takes it back, as the extension does.
+        """
+        return None if self._context is None else self._context.custom_status_text
 
     def replay(self, history: Sequence[HistoryEvent]) -> None:
         """Run over a stored history; what it leaves unconfirmed is new.

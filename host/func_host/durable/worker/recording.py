@@ -234,9 +234,8 @@ class Recording:
         for timer_id in run.take_cancelled_timers():
             self.draft.cancelled_timers.append(timer_id)
             self.state.open_timers.pop(timer_id, None)
-        is_set, custom_status = run.custom_status
-        if is_set and custom_status != self._custom_status:
-            self._custom_status = custom_status
+        if run.custom_status != self._custom_status:
+            self._custom_status = run.custom_status
             self.draft.status_changed = True
 
     def _record_effect(

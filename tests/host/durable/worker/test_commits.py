@@ -359,6 +359,28 @@ async def test_a_custom_status_is_shown_and_taken_back() -> None:
         assert (await w.record()).custom_status is None
 
 
+async def test_continue_as_new_takes_the_custom_status_back() -> None:
+    """Once the next execution has run; as the extension shows it."""
+
+    async def starts_over(context: OrchestrationContext) -> Any:
+        if context.get_input() is None:
+            context.set_custom_status("first round")
+            await context.call_activity("a")
+            context.continue_as_new("second round")
+            return None
+        return await context.wait_for_external_event("go")
+
+    async with World(index_of([starts_over], [a])) as w:
+        await w.start(starts_over)
+        await w.settle(1)
+        assert (await w.record()).custom_status == '"first round"'
+
+        await w.returns(0, "done")
+        await w.settle(1)
+
+        assert (await w.record()).custom_status is None
+
+
 async def test_suspended_and_resumed_shows_in_the_status_with_the_reason() -> None:
     async with world() as w:
         await w.start(waits)
