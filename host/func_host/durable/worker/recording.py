@@ -33,7 +33,6 @@ from func_host.durable.history import (
     OrchestrationInstance,
     OrchestratorCompleted,
     OrchestratorStarted,
-    TimerFired,
 )
 
 if TYPE_CHECKING:
@@ -284,9 +283,6 @@ class Recording:
         )
         self.draft.started = start
         self.draft.events = [OrchestratorStarted(timestamp=now), start, *action.carryover]
-        self.draft.outbox = [
-            message for message in self.draft.outbox if not isinstance(message.event, TimerFired)
-        ]
         self.draft.cancelled_timers += self.state.open_timers
         self.state = OrchestrationState(self.draft.events)
         self.episode_is_open = False

@@ -98,6 +98,18 @@ def test_no_attempt_starts_after_the_retry_timeout(shape: Shape) -> None:
     assert driver.end.id == 7
 
 
+def test_a_failure_at_the_very_end_of_the_retry_timeout_is_the_last(shape: Shape) -> None:
+    retry = RetryOptions(1000, 100, retry_timeout_in_milliseconds=2000)
+    driver = Driver(shape(calling(retry)))
+    for attempt in range(2):
+        driver.fails(2 * attempt)
+        driver.fires(2 * attempt + 1)
+    driver.fails(4)
+
+    assert driver.now - T0 == 2 * SECOND
+    assert driver.result == "gave up: it failed"
+
+
 def test_a_failure_that_says_so_is_not_retried(shape: Shape) -> None:
     failure = Failure(error_type="E", error_message="no", is_non_retriable=True)
     driver = Driver(shape(calling(RetryOptions(1000, 3))))

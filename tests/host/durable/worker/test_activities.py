@@ -187,6 +187,7 @@ async def test_a_result_behind_the_end_is_dropped() -> None:
 
         assert await w.output() == "fast"
         assert await w.history() == ended
+        assert w.backend.loads == 1
 
 
 async def test_instances_take_turns_in_the_order_they_came() -> None:

@@ -151,6 +151,16 @@ async def test_results_that_come_while_the_store_is_down_are_not_lost() -> None:
         assert await w.output() == [0, 1, 2, 3]
 
 
+async def test_work_that_is_handed_out_again_while_it_is_given_up_is_not_forgotten() -> None:
+    async with world() as w:
+        w.backend.turns_after_abandon = 10
+        w.backend.fails_before += ["commit"]
+        await w.start(waits)
+        await w.settle(1)
+
+        assert await w.status() == "Running"
+
+
 async def test_an_instance_that_always_fails_does_not_hold_up_the_others() -> None:
     async with world(max_concurrent_orchestrators=1, retry_delay_s=1) as w:
         w.backend.fails_before += ["load"]

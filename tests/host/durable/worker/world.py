@@ -135,6 +135,7 @@ class WatchedBackend(MemoryBackend):
         self.waiting = 0
         self.waiting_max = 0
         self.loads = 0
+        self.turns_after_abandon = 0
         self.fails_before: list[str] = []
         self.fails_after: list[str] = []
 
@@ -164,6 +165,10 @@ class WatchedBackend(MemoryBackend):
     async def abandon(self, instance_id: str) -> None:
         self._fail(self.fails_before, "abandon")
         await super().abandon(instance_id)
+        for _ in range(self.turns_after_abandon):
+            turn = asyncio.Event()
+            asyncio.get_running_loop().call_soon(turn.set)
+            await turn.wait()
         self._fail(self.fails_after, "abandon")
 
     async def next_work_item(self) -> WorkItem:
