@@ -49,10 +49,6 @@ class RetrySettings:
         return min(self.delay_max_s, self.delay_first_s * 2.0**attempt) * (0.5 + jitter / 2)
 
 
-ONE_ATTEMPT: Final = RetrySettings(attempts=1, connect_timeout_s=2.0, read_timeout_s=3.0)
-"""For whoever repeats whole rounds himself, or wants to know at once."""
-
-
 class StorageTransport(AsyncHttpTransport[Any, Any]):
     """Sends requests of one service over a session that others share; never closes it."""
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from func_host.durable.backends.azure_storage.client_tables import Table
 
+_EXISTS: Final = 409
 _MISMATCHES: Final = frozenset({404, 409, 412})
 
 
@@ -81,10 +82,9 @@ class AzureLeaseTable:
             await self._client.submit_transaction(
                 [(TransactionOperation.CREATE, row) for row in rows]
             )
-        except ResourceExistsError:
-            pass  # another worker makes the same rows
         except HttpResponseError as error:
-            if error.status_code not in _MISMATCHES:
+            # Another worker may be making the same rows.
+            if error.status_code != _EXISTS:
                 raise
         return await self.read()
 

@@ -118,6 +118,9 @@ class PartitionManager:
         self._app_lease: AppLease | None = None
         self._rounds: PartitionRounds | None = None
         self._is_stopping = False
+        self._is_aborted = False
+        self._thread_loop: asyncio.AbstractEventLoop | None = None
+        self._main_task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         """Start the thread; returns after its first round.
@@ -135,7 +138,7 @@ class PartitionManager:
         try:
             await self._started
         except BaseException:
-            await self._join()
+            await self._abort()
             raise
         return self
 
@@ -146,8 +149,7 @@ class PartitionManager:
         traceback: TracebackType | None,
     ) -> None:
         """End the thread; what has not been given back runs out, or is taken again on restart."""
-        self._call(self._main_task.cancel)
-        await self._join()
+        await self._abort()
 
     def owns(self, partition: int) -> bool:
         """Tell whether this worker surely owns the partition now; safe to ask from any thread."""
@@ -171,11 +173,12 @@ class PartitionManager:
 
     async def drain(self) -> None:
         """Give all partitions back, each as soon as it is drained, and return when that is done."""
-        rounds = self._rounds
+        rounds, leases = self._rounds, self._settings.leases
         if rounds is not None:
             self._is_stopping = True
             self._call(rounds.stop)
-        await asyncio.wait([self._ended])
+        # Where the storage is gone nothing can be given back: it runs out meanwhile.
+        await asyncio.wait([self._ended], timeout=leases.drain_s + leases.lease_s)
 
     async def run(self) -> None:
         """Return when all was given back.
@@ -192,10 +195,16 @@ class PartitionManager:
             action()
             self._wake.set()
 
-        with contextlib.suppress(RuntimeError):  # its loop is closed: it has ended
-            self._thread_loop.call_soon_threadsafe(act)
+        if self._thread_loop is not None:
+            with contextlib.suppress(RuntimeError):  # its loop is closed: it has ended
+                self._thread_loop.call_soon_threadsafe(act)
 
-    async def _join(self) -> None:
+    async def _abort(self) -> None:
+        """End the thread where it is, which it may not have begun to run."""
+        self._is_aborted = True
+        task = self._main_task
+        if task is not None:
+            self._call(task.cancel)
         await asyncio.to_thread(self._thread.join, _JOIN_S)
 
     def _run_thread(self) -> None:
@@ -224,11 +233,11 @@ class PartitionManager:
 
     async def _main(self) -> None:
         """Run in the thread: open, then keep the leases until all is given back."""
-        self._thread_loop = asyncio.get_running_loop()
-        task = asyncio.current_task()
-        assert task is not None, "this runs as the task of the thread"
-        self._main_task = task
         self._wake = asyncio.Event()
+        self._thread_loop = asyncio.get_running_loop()
+        self._main_task = asyncio.current_task()
+        if self._is_aborted:
+            return
         clients = StorageClients(
             self._connection, counter=self._counter, retry=_RETRY, clock=self._clock
         )
@@ -237,10 +246,13 @@ class PartitionManager:
                 await self._open(clients)
             except STORAGE_ERRORS as error:
                 raise explain(error, self._connection) from error
-            async with asyncio.TaskGroup() as tasks:
-                renewing = tasks.create_task(self._keep_app_lease())
-                await self._keep_partitions()
-                renewing.cancel()
+            try:
+                async with asyncio.TaskGroup() as tasks:
+                    renewing = tasks.create_task(self._keep_app_lease())
+                    await self._keep_partitions()
+                    renewing.cancel()
+            except BaseExceptionGroup as group:
+                raise group.exceptions[0] from group
 
     async def _open(self, clients: StorageClients) -> None:
         """Check and lay out what this part of a hub needs."""
@@ -250,7 +262,11 @@ class PartitionManager:
         table = AzureLeaseTable(clients.table(names.partitions_table))
         leases = await table.create(self._queues)
         until = self._clock.monotonic() + _LAYING_OUT_S
-        while len(leases) < len(self._queues) and self._clock.monotonic() < until:
+        while (
+            len(leases) < len(self._queues)
+            and not any(lease.expires_at for lease in leases)
+            and self._clock.monotonic() < until
+        ):
             await self._clock.sleep(0.2)  # another worker may be laying out the same hub
             leases = await table.read()
         check_rows(leases, names, settings.partition_count)

@@ -241,7 +241,7 @@ class PartitionRounds:
     def _notice(self, leases: Sequence[PartitionLease]) -> None:
         """See which rows are another's now, and what others wrote into mine."""
         mine = {lease.queue: lease for lease in leases if lease.current_owner == self._worker_id}
-        for queue in {*self._leases, *self._draining_since}:
+        for queue in sorted({*self._leases, *self._draining_since}):
             if queue in mine:
                 if queue in self._leases:
                     self._leases[queue] = mine[queue]

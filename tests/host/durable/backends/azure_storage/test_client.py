@@ -28,7 +28,10 @@ class Library:
 
     @staticmethod
     def _maker(kind: str) -> Any:
-        return lambda *given, **named: (kind, given, named)
+        def make(*given: object, **named: object) -> object:
+            return kind, given, named
+
+        return make
 
 
 def absent(name: str) -> ModuleType:
@@ -44,24 +47,24 @@ def test_an_identity_without_its_package_is_told_in_one_line() -> None:
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    ("identity", "credential"),
-    [
-        (Identity(), ("DefaultAzureCredential", (), {})),
-        (
-            Identity(client_id="c"),
-            ("DefaultAzureCredential", (), {"managed_identity_client_id": "c"}),
-        ),
-        (
-            Identity(uses_managed_identity=True),
-            ("ManagedIdentityCredential", (), {"client_id": None}),
-        ),
-        (
-            Identity(tenant_id="t", client_id="c", client_secret="s"),  # noqa: S106 -- of nobody
-            ("ClientSecretCredential", ("t", "c", "s"), {}),
-        ),
-    ],
-)
+CREDENTIALS: list[tuple[Identity, object]] = [
+    (Identity(), ("DefaultAzureCredential", (), {})),
+    (
+        Identity(client_id="c"),
+        ("DefaultAzureCredential", (), {"managed_identity_client_id": "c"}),
+    ),
+    (
+        Identity(uses_managed_identity=True),
+        ("ManagedIdentityCredential", (), {"client_id": None}),
+    ),
+    (
+        Identity(tenant_id="t", client_id="c", client_secret="s"),  # noqa: S106 -- of nobody
+        ("ClientSecretCredential", ("t", "c", "s"), {}),
+    ),
+]
+
+
+@pytest.mark.parametrize(("identity", "credential"), CREDENTIALS)
 def test_the_settings_choose_the_credential(identity: Identity, credential: object) -> None:
     assert open_identity(identity, setting="S", import_module=Library()) == credential
 

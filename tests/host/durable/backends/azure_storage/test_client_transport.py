@@ -55,7 +55,7 @@ class Sender:
         self.answers = deque(answers)
         self.requests: list[Request] = []
 
-    async def send(self, request: Request, **config: Any) -> Response:
+    async def send(self, request: Request) -> Response:
         self.requests.append(request)
         answer = self.answers.popleft()
         if isinstance(answer, Exception):
