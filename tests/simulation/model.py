@@ -223,6 +223,7 @@ class _Interpreter:
             raise _ElsewhereError
         self.calls = 0
         self.noted = []
+        self.custom_status = None
         self.waits = {}
         self.slots = {}
 
