@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from tests.simulation.choosing import Choices
 from tests.simulation.compiling import CLEANUP, digest
 from tests.simulation.programs import (
     DAY_S,
@@ -120,38 +121,11 @@ class _RaisedError(Exception):
         self.is_task = is_task
 
 
-class _Choices:
-    """Every way to choose, one after the other."""
-
-    def __init__(self) -> None:
-        self._path: list[tuple[int, int]] = []
-        self._position = 0
-
-    def choose(self, count: int) -> int:
-        if count == 1:
-            return 0
-        if self._position == len(self._path):
-            self._path.append((0, count))
-        chosen, _ = self._path[self._position]
-        self._position += 1
-        return chosen
-
-    def advance(self) -> bool:
-        """Go to the next way; give whether there is one."""
-        self._position = 0
-        while self._path:
-            chosen, count = self._path.pop()
-            if chosen + 1 < count:
-                self._path.append((chosen + 1, count))
-                return True
-        return False
-
-
 def outcomes(program: Program, facts: Facts) -> Iterator[Outcome]:
     """Give every way in which the run may end; one may come more than once."""
     for reason in facts.termination_reasons:
         yield Outcome(status="Terminated", result=reason)
-    choices = _Choices()
+    choices = Choices()
     for _ in range(PATHS_MAX):
         with suppress(_StuckError, _ElsewhereError):
             yield _Interpreter(program, facts, choices).run()
@@ -172,7 +146,7 @@ class _Waits:
 class _Interpreter:
     program: Program
     facts: Facts
-    choices: _Choices
+    choices: Choices
     generation: int = 0
     total: int = 0
     calls: int = 0
