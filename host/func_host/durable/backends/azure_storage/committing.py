@@ -1,0 +1,387 @@
+"""Writes one step of an instance: history under its fence, messages, status, claim, in safe order.
+
+What is sent is put before the row that records it, and after the messages that led to it; the
+status comes after the history; what was consumed is deleted last. A crash between any two of these
+leaves something that whoever takes over can go on from.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final
+
+from func_host.durable.backend import MessageId, StaleCommitError
+from func_host.durable.backends import rules
+from func_host.durable.backends.azure_storage.claims import ClaimPlan, ClaimStep, plan_claim
+from func_host.durable.backends.azure_storage.history_store import Append
+from func_host.durable.backends.azure_storage.hot_instances import HotInstance
+from func_host.durable.backends.azure_storage.inbox import Claim
+from func_host.durable.backends.azure_storage.messages import Party
+from func_host.durable.backends.azure_storage.withholding import after_last_message, writable
+from func_host.durable.history import ExecutionStarted, OrchestratorStarted
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from func_host.durable.backend import Commit, OutgoingMessage
+    from func_host.durable.backends.azure_storage.control_queues import Ticket
+    from func_host.durable.backends.azure_storage.hub import Hub
+    from func_host.durable.history import HistoryEvent
+
+_PUTS_AT_ONCE: Final = 16
+
+
+@dataclass(slots=True)
+class _Step:
+    """A commit on its way."""
+
+    commit: Commit
+    hot: HotInstance
+    unwritten: list[HistoryEvent]
+    message_ids: dict[int, str]
+    is_continued: bool
+    is_new_run: bool
+    withheld: list[HistoryEvent] = field(default_factory=list["HistoryEvent"])
+    is_written: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    message: OutgoingMessage
+    ticket: Ticket
+
+
+class Committer:
+    """Writes commits to a hub."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+
+    async def commit(self, commit: Commit) -> None:
+        """Write one step; the caller lets nobody else change the instance meanwhile.
+
+        Raises:
+            StaleCommitError: What is stored is not what the fence says.
+        """
+        hub, instance_id = self._hub, commit.instance_id
+        hot = await hub.instance(instance_id)
+        if hot is None:
+            raise rules.no_longer_stored(instance_id)
+        await hub.with_history(instance_id, hot)
+        rules.check_fence(commit, hot.head)
+        step = self._begin(commit, hot)
+        claim = self._plan_claim(commit)
+        new_claim = await self._put_claim(commit, claim)
+        try:
+            sent = await self._write(step)
+        except BaseException as error:
+            hub.known.drop(instance_id)  # what is stored decides
+            if new_claim is not None and isinstance(error, StaleCommitError):
+                await hub.queues.delete(new_claim)
+            raise
+        await self._write_status(step)
+        await self._settle(step, claim, new_claim)
+        for one in sent:
+            await self._deliver(one)
+
+    # History and messages
+
+    def _begin(self, commit: Commit, hot: HotInstance) -> _Step:
+        by_event = {
+            id(message.event): ticket.queue_id
+            for message in self._hub.inbox.of(commit.instance_id)
+            if message.id in commit.consumed
+            and (ticket := self._hub.inbox.ticket_of(message.id)) is not None
+        }
+        message_ids = {
+            id(event): by_event[id(event)] for event in commit.events if id(event) in by_event
+        }
+        start = commit.started
+        if start is None:
+            unwritten = [*hot.withheld, *commit.events]
+            return _Step(commit, hot, unwritten, message_ids, False, False)
+        same = start.orchestration_instance.execution_id == hot.record.execution_id
+        is_continued = not same and bool(hot.history)
+        return _Step(commit, hot, list(commit.events), message_ids, is_continued, True)
+
+    async def _write(self, step: _Step) -> list[_Sent]:
+        """Write the history; give what was sent to instances of this host."""
+        commit = step.commit
+        outbox = await self._deliverable(commit)
+        cut = after_last_message(step.unwritten) if outbox else 0
+        if cut:
+            before, rest = step.unwritten[:cut], step.unwritten[cut:]
+            await self._append(step, before, is_open=True)
+            step.unwritten = [*step.withheld, *rest]
+        sent = await self._send(commit, outbox)
+        await self._append(step, step.unwritten, is_open=commit.open_activities > 0)
+        return sent
+
+    async def _append(self, step: _Step, events: Sequence[HistoryEvent], *, is_open: bool) -> None:
+        commit, hot = step.commit, step.hot
+        parts = writable(events, is_open=is_open)
+        if self._is_told_by_start(step, parts.is_only_a_start):
+            step.withheld = list(events)
+            return
+        step.withheld = list(parts.withheld)
+        if not parts.events:
+            return
+        is_first = step.is_new_run and not step.is_written
+        start = commit.started
+        execution_id = hot.record.execution_id
+        if start is not None:
+            execution_id = start.orchestration_instance.execution_id
+        ordinal = 0 if is_first else hot.next_ordinal
+        hot.fence_etag = await self._hub.histories.append(
+            Append(
+                instance_id=commit.instance_id,
+                execution_id=execution_id,
+                events=parts.events,
+                first_ordinal=ordinal,
+                etag=hot.fence_etag,
+                now=self._hub.clock.now(),
+                message_ids={
+                    place: step.message_ids[id(event)]
+                    for place, event in enumerate(parts.events)
+                    if id(event) in step.message_ids
+                },
+                is_continued=step.is_continued and is_first,
+            )
+        )
+        hot.next_ordinal = ordinal + len(parts.events)
+        step.is_written = True
+
+    def _is_told_by_start(self, step: _Step, is_only_a_start: bool) -> bool:
+        """Tell whether the start message alone says all that is to be written: it stays a claim."""
+        consumed = step.commit.consumed
+        return (
+            is_only_a_start
+            and step.is_new_run
+            and not step.is_continued
+            and not step.is_written
+            and not step.commit.outbox
+            and len(consumed) == 1
+            and any(
+                message.id == consumed[0] and message.event is step.commit.started
+                for message in self._hub.inbox.of(step.commit.instance_id)
+                if self._hub.inbox.ticket_of(message.id) is not None
+            )
+        )
+
+    async def _deliverable(self, commit: Commit) -> list[OutgoingMessage]:
+        """Leave out what nobody can receive; make the rows of new children."""
+        found: list[OutgoingMessage] = []
+        made = await self._make_children(commit)
+        reachable: dict[str, bool] = {}
+        for place, message in enumerate(commit.outbox):
+            target = message.instance_id
+            if isinstance(message.event, ExecutionStarted):
+                found.append(message)
+                continue
+            if target in made:
+                if place > made[target]:
+                    found.append(message)
+                continue
+            if target == commit.instance_id:
+                if not commit.status.runtime_status.is_terminal:
+                    found.append(message)
+                continue
+            if target not in reachable:
+                hot = await self._hub.instance(target)
+                reachable[target] = hot is not None and not hot.is_ended
+            if reachable[target]:
+                found.append(message)
+        return found
+
+    async def _make_children(self, commit: Commit) -> dict[str, int]:
+        """Find the children that no row says anything of yet, by the place of their start."""
+        starts: dict[str, int] = {}
+        for place, message in enumerate(commit.outbox):
+            if isinstance(message.event, ExecutionStarted):
+                starts.setdefault(message.instance_id, place)
+        made: dict[str, int] = {}
+        targets = list(starts)
+        for first in range(0, len(targets), _PUTS_AT_ONCE):
+            some = targets[first : first + _PUTS_AT_ONCE]
+            known = await asyncio.gather(*map(self._hub.instance, some))
+            made |= {one: starts[one] for one, hot in zip(some, known, strict=True) if hot is None}
+        return made
+
+    async def _send(self, commit: Commit, outbox: Sequence[OutgoingMessage]) -> list[_Sent]:
+        sender = Party(commit.instance_id, commit.fence.execution_id)
+        episode = sum(isinstance(event, OrchestratorStarted) for event in commit.events)
+        sent: list[_Sent] = []
+        made: set[str] = set()
+        for first in range(0, len(outbox), _PUTS_AT_ONCE):
+            some = outbox[first : first + _PUTS_AT_ONCE]
+            sent += await asyncio.gather(*(self._put(one, sender, episode) for one in some))
+            starts = [
+                one
+                for one in some
+                if isinstance(one.event, ExecutionStarted) and one.instance_id not in made
+            ]
+            made |= {one.instance_id for one in starts}
+            await asyncio.gather(*map(self._insert_child, starts))
+        return sent
+
+    async def _put(self, message: OutgoingMessage, sender: Party, episode: int) -> _Sent:
+        hub = self._hub
+        envelope = hub.envelope(
+            message.instance_id,
+            message.event,
+            message.execution_id,
+            sender=sender,
+            episode=episode,
+        )
+        return _Sent(
+            message, await hub.queues.put(envelope, invisible_s=hub.hidden_s(message.visible_at))
+        )
+
+    async def _insert_child(self, message: OutgoingMessage) -> None:
+        hub, instance_id, start = self._hub, message.instance_id, message.event
+        assert isinstance(start, ExecutionStarted)
+        if hub.known.get(instance_id, hub.clock.monotonic()) is not None:
+            return
+        etag = await hub.instances.insert(start, start.timestamp, message_blob=None)
+        if etag is not None:
+            record = rules.new_record(start)
+            hot = HotInstance(record, record, etag, hub.clock.monotonic(), is_loaded=True)
+            hub.known.put(instance_id, hot)
+
+    async def _deliver(self, sent: _Sent) -> None:
+        message = sent.message
+        self._hub.deliver(
+            message.instance_id,
+            message.event,
+            message.execution_id,
+            sent.ticket,
+            visible_at=message.visible_at,
+        )
+
+    # Status
+
+    async def _write_status(self, step: _Step) -> None:
+        """Know the instance as it is now; write its row at once where somebody may need it."""
+        commit, hot = step.commit, step.hot
+        record, before = hot.record, hot.row
+        if step.is_new_run:
+            assert commit.started is not None
+            record = rules.new_record(commit.started)
+            hot.history = []
+        hot.history.extend(commit.events)
+        hot.withheld = step.withheld
+        hot.record = replace(
+            record,
+            runtime_status=commit.status.runtime_status,
+            last_updated_time=commit.status.last_updated_time,
+            custom_status=commit.status.custom_status,
+            output=commit.status.output,
+            parked=commit.status.parked,
+        )
+        hot.seen = self._hub.clock.monotonic()
+        hot.consumed_ids.update(step.message_ids.values())
+        is_waiting = commit.open_activities == 0
+        is_urgent = (
+            hot.is_ended
+            or hot.record.execution_id != before.execution_id
+            or hot.record.custom_status != before.custom_status
+            or hot.record.parked != before.parked
+            or hot.record.output != before.output
+            or (is_waiting and hot.record.runtime_status is not before.runtime_status)
+        )
+        if is_urgent:
+            begins = step.is_new_run and (
+                hot.record.execution_id != before.execution_id
+                or hot.record.created_time != before.created_time
+            )
+            start = commit.started if begins else None
+            await self._hub.write_status(commit.instance_id, hot, start=start)
+
+    # Claims
+
+    def _plan_claim(self, commit: Commit) -> ClaimStep:
+        inbox = self._hub.inbox
+        in_queues = [
+            message
+            for message in inbox.of(commit.instance_id)
+            if message.id in commit.consumed and inbox.ticket_of(message.id) is not None
+        ]
+        return plan_claim(commit, inbox.claim_of(commit.instance_id), in_queues)
+
+    async def _put_claim(self, commit: Commit, step: ClaimStep) -> Ticket | None:
+        if step.plan is not ClaimPlan.PUT:
+            return None
+        hub = self._hub
+        envelope = hub.wake_up(commit.instance_id)
+        return await hub.queues.put(envelope, invisible_s=hub.settings.visibility_s)
+
+    async def _settle(self, step: _Step, claim: ClaimStep, new_claim: Ticket | None) -> None:
+        """Let go of what was consumed, but for the claim."""
+        hub, commit = self._hub, step.commit
+        instance_id = commit.instance_id
+        removed = hub.inbox.remove(instance_id, commit.consumed)
+        gone = {one.message.id: one.ticket for one in removed if one.ticket is not None}
+        if claim.plan is ClaimPlan.PUT and new_claim is not None:
+            self._replace_claim(instance_id, Claim(new_claim, is_generic=True), gone)
+        elif claim.message_id is not None:
+            ticket = gone.pop(claim.message_id)
+            is_generic = claim.plan is ClaimPlan.REWRITE
+            if is_generic:
+                wake_up = hub.wake_up(instance_id)
+                visibility_s = hub.settings.visibility_s
+                rewritten = await hub.queues.hide(
+                    ticket, invisible_s=visibility_s, content=wake_up
+                )
+                ticket = rewritten or await hub.queues.put(wake_up, invisible_s=visibility_s)
+            self._replace_claim(instance_id, Claim(ticket, is_generic), gone)
+        elif claim.plan is ClaimPlan.RELEASE:
+            old = hub.inbox.unclaim(instance_id)
+            if old is not None:
+                gone[_NO_ID] = old.ticket
+        hub.inbox.set_open(instance_id, is_open=claim.plan is not ClaimPlan.RELEASE)
+        hub.dispatcher.consumed(instance_id, commit.consumed)
+        for timer in self._cancelled(commit):
+            (cancelled,) = hub.inbox.remove(instance_id, (timer,))
+            hub.dispatcher.consumed(instance_id, (timer,))
+            if cancelled.ticket is not None:
+                gone[timer] = cancelled.ticket
+        if step.is_new_run:
+            self._drop_other_runs(step, gone)
+        await hub.delete(list(gone.values()))
+        if commit.status.runtime_status.is_terminal:
+            await hub.drop_messages(instance_id, but_starts_of_others=True)
+            kept = {message.id for message in hub.inbox.of(instance_id)}
+            hub.dispatcher.forget(instance_id, keep=kept)
+
+    def _replace_claim(
+        self, instance_id: str, claim: Claim, gone: dict[MessageId, Ticket]
+    ) -> None:
+        old = self._hub.inbox.unclaim(instance_id)
+        if old is not None:
+            gone[_NO_ID] = old.ticket
+        self._hub.inbox.claim(instance_id, claim)
+
+    def _cancelled(self, commit: Commit) -> list[MessageId]:
+        return [
+            message.id
+            for message in self._hub.inbox.of(commit.instance_id)
+            if commit.cancelled_timers and rules.timer_of(message.event) in commit.cancelled_timers
+        ]
+
+    def _drop_other_runs(self, step: _Step, gone: dict[MessageId, Ticket]) -> None:
+        hub, instance_id = self._hub, step.commit.instance_id
+        current = step.hot.record.execution_id
+        others = [
+            message.id
+            for message in hub.inbox.of(instance_id)
+            if message.execution_id not in {None, current}
+            and rules.started_execution(message.event) is None
+        ]
+        for one in hub.inbox.remove(instance_id, others):
+            if one.ticket is not None:
+                gone[one.message.id] = one.ticket
+        hub.dispatcher.consumed(instance_id, others)
+
+
+_NO_ID: Final = MessageId(-1)

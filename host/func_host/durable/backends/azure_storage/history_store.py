@@ -1,0 +1,260 @@
+"""The history table: read an instance's history, and append to it under its fence.
+
+Every transaction holds the sentinel row, inserted or merged under its ETag, with a token drawn for
+the attempt: where the answer to a write was lost, the token tells our own write from another's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from azure.core import MatchConditions
+from azure.core.exceptions import HttpResponseError
+from azure.data.tables import TableEntity, UpdateMode
+
+from func_host.durable.backend import StaleCommitError
+from func_host.durable.backends.azure_storage.filters import (
+    KEY_COLUMNS,
+    history_filter,
+    instance_filter,
+)
+from func_host.durable.backends.azure_storage.history_rows import history_row
+from func_host.durable.backends.azure_storage.keys import SENTINEL
+from func_host.durable.backends.azure_storage.large import (
+    BlobText,
+    blob_columns,
+    offload,
+    with_texts,
+)
+from func_host.durable.backends.azure_storage.stored_history import (
+    ROWS_MAX,
+    TRANSACTION_BYTES_MAX,
+    Sentinel,
+    StoredHistory,
+    read_history,
+    read_sentinel,
+    sentinel_row,
+    transactions,
+)
+from func_host.durable.backends.azure_storage.table_rows import (
+    CHECKPOINT_TOKEN,
+    MESSAGE_ID,
+    ROW_KEY,
+    Row,
+    read_row,
+    text_of,
+)
+from func_host.durable.backends.azure_storage.withholding import in_pairs
+from func_host.durable.history import OrchestratorCompleted
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from func_host.clock import IdSource
+    from func_host.durable.backends.azure_storage.blobs import LargeValues
+    from func_host.durable.backends.azure_storage.client import StorageClients
+    from func_host.durable.backends.azure_storage.client_tables import Table
+    from func_host.durable.backends.azure_storage.names import TaskHubNames
+    from func_host.durable.history import HistoryEvent
+
+_CONFLICTS: Final = frozenset({409, 412})
+_BLOBS_AT_ONCE: Final = 8
+_DELETE_BATCH: Final = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedHistory:
+    """A history as it is stored, with the ETag of its fence and the messages it has consumed."""
+
+    stored: StoredHistory
+    etag: str | None
+    consumed_ids: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Append:
+    """What is to be written: events from an ordinal on, under the fence last seen.
+
+    `message_ids` gives, by the place of an event, the queue message that it came in.
+    """
+
+    instance_id: str
+    execution_id: str
+    events: Sequence[HistoryEvent]
+    first_ordinal: int
+    etag: str | None
+    now: datetime
+    message_ids: Mapping[int, str]
+    is_continued: bool = False
+
+
+class HistoryStore:
+    """The histories of a hub."""
+
+    def __init__(
+        self, clients: StorageClients, names: TaskHubNames, blobs: LargeValues, ids: IdSource
+    ) -> None:
+        self._clients = clients
+        self._name = names.history_table
+        self._blobs = blobs
+        self._ids = ids
+
+    async def load(self, instance_id: str, execution_id: str) -> LoadedHistory:
+        """Read the history of one execution; the fence is that of the instance."""
+        rows: list[Row] = []
+        etag: str | None = None
+        query = self._table.query_entities(history_filter(instance_id, execution_id))
+        async for entity in query:
+            row = read_row(entity)
+            if row[ROW_KEY] == SENTINEL:
+                etag = _etag_of(entity)
+            rows.append(row)
+        rows = await self._with_blobs(rows)
+        consumed = {text_of(row, MESSAGE_ID) for row in rows} - {None}
+        return LoadedHistory(
+            stored=read_history(rows, execution_id),
+            etag=etag,
+            consumed_ids=frozenset(str(one) for one in consumed),
+        )
+
+    async def append(self, append: Append) -> str:
+        """Write events; give the new ETag of the fence.
+
+        Raises:
+            StaleCommitError: Somebody else has written.
+        """
+        etag = append.etag
+        pieces = await self._pieces(append)
+        for number, rows in enumerate(pieces, start=1):
+            is_last = number == len(pieces)
+            sentinel = Sentinel(
+                execution_id=append.execution_id,
+                checkpoint_completed=append.now,
+                token=self._ids.new_id(),
+            )
+            row = sentinel_row(append.instance_id, sentinel, is_checkpoint_complete=is_last)
+            etag = await self._write(append.instance_id, rows, row, etag)
+        assert etag is not None, "nothing was appended"
+        return etag
+
+    async def delete(self, instance_id: str) -> None:
+        """Delete every row of an instance."""
+        query = self._table.query_entities(instance_filter(instance_id), select=list(KEY_COLUMNS))
+        keys = [dict(entity) async for entity in query]
+        for first in range(0, len(keys), _DELETE_BATCH):
+            batch: list[tuple[str, dict[str, Any]]] = [
+                ("delete", key) for key in keys[first : first + _DELETE_BATCH]
+            ]
+            await self._table.submit_transaction(batch)
+
+    @property
+    def _table(self) -> Table:
+        return self._clients.table(self._name)
+
+    async def _pieces(self, append: Append) -> list[list[Row]]:
+        """Make the rows, in natural order where they fit into one transaction; store blobs."""
+        rows = await self._rows(append, append.events)
+        size = sum(_size(row) for row in rows)
+        if len(rows) <= ROWS_MAX and size <= TRANSACTION_BYTES_MAX:
+            return [rows]
+        groups = in_pairs(append.events)
+        rows = await self._rows(append, [event for group in groups for event in group])
+        position = 0
+        row_groups: list[list[Row]] = []
+        for group in groups:
+            row_groups.append(rows[position : position + len(group)])
+            position += len(group)
+        return transactions(row_groups)
+
+    async def _rows(self, append: Append, events: Sequence[HistoryEvent]) -> list[Row]:
+        rows: list[Row] = []
+        is_continued = append.is_continued
+        ids = {id(append.events[place]): name for place, name in append.message_ids.items()}
+        blobs: list[BlobText] = []
+        for ordinal, event in enumerate(events, append.first_ordinal):
+            is_first_end = is_continued and isinstance(event, OrchestratorCompleted)
+            row = history_row(
+                event,
+                ordinal,
+                instance_id=append.instance_id,
+                execution_id=append.execution_id,
+                is_played=True if is_first_end else None,
+            )
+            is_continued = is_continued and not is_first_end
+            if id(event) in ids:
+                row[MESSAGE_ID] = ids[id(event)]
+            row, moved = offload(row, self._draw_suffix)
+            blobs += moved
+            rows.append(row)
+        limit = asyncio.Semaphore(_BLOBS_AT_ONCE)
+        await asyncio.gather(*(self._put(blob, limit) for blob in blobs))
+        return rows
+
+    async def _put(self, blob: BlobText, limit: asyncio.Semaphore) -> None:
+        async with limit:
+            await self._blobs.put(blob.name, blob.text)
+
+    def _draw_suffix(self) -> str:
+        return self._ids.new_id()[:8].upper()
+
+    async def _write(
+        self, instance_id: str, rows: Sequence[Row], sentinel: Row, etag: str | None
+    ) -> str:
+        operations: list[tuple[Any, ...]] = [
+            ("upsert", row, {"mode": UpdateMode.REPLACE}) for row in rows
+        ]
+        if etag is None:
+            operations.append(("create", sentinel))
+        else:
+            condition = {
+                "mode": UpdateMode.MERGE,
+                "etag": etag,
+                "match_condition": MatchConditions.IfNotModified,
+            }
+            operations.append(("update", sentinel, condition))
+        try:
+            answers = await self._table.submit_transaction(operations)
+        except HttpResponseError as error:
+            if error.status_code not in _CONFLICTS:
+                raise
+            return await self._etag_if_ours(instance_id, sentinel, error)
+        return str(answers[-1]["etag"])
+
+    async def _etag_if_ours(
+        self, instance_id: str, sentinel: Row, error: HttpResponseError
+    ) -> str:
+        """Tell a lost answer from a lost race: what is stored carries the token of who wrote it."""
+        key = f"{instance_filter(instance_id)} and RowKey eq '{SENTINEL}'"
+        async for entity in self._table.query_entities(key):
+            if read_sentinel(read_row(entity)).token == sentinel[CHECKPOINT_TOKEN]:
+                return _etag_of(entity)
+        raise StaleCommitError(
+            f"The instance '{instance_id}' changed under a commit: another host has written."
+        ) from error
+
+    async def _with_blobs(self, rows: Sequence[Row]) -> list[Row]:
+        limit = asyncio.Semaphore(_BLOBS_AT_ONCE)
+
+        async def read(row: Row) -> Row:
+            columns = blob_columns(row)
+            if not columns:
+                return row
+            async with limit:
+                texts = {
+                    column: (await self._blobs.get(name)).decode()
+                    for column, name in columns.items()
+                }
+            return with_texts(row, texts)
+
+        return list(await asyncio.gather(*map(read, rows)))
+
+
+def _etag_of(entity: TableEntity) -> str:
+    return str(entity.metadata["etag"])
+
+
+def _size(row: Row) -> int:
+    return 1024 + sum(2 * len(value) for value in row.values() if isinstance(value, str))

@@ -1,0 +1,132 @@
+"""Instances in memory: what is stored of them, known without asking.
+
+Only the owner of an instance writes its history, so what it has read or written once stays true
+until a write fails. An instance that has ended may be purged or replaced by others, so it is
+trusted for a moment only.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from func_host.durable.backends.rules import Head
+from func_host.durable.history import ExecutionCompleted, ExecutionStarted, OrchestratorCompleted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from func_host.durable.backend import InstanceRecord
+    from func_host.durable.history import HistoryEvent
+
+ENDED_TRUST_S = 5.0
+
+
+@dataclass(slots=True)
+class HotInstance:
+    """What is known of one instance.
+
+    Args:
+        record: The status as it is shown.
+        row: The status as the table has it.
+        row_etag: To write the status row under.
+        history: Stored and withheld events, in the order of the orchestrator.
+        withheld: Those of them that are not stored yet.
+        next_ordinal: Where the next stored event goes.
+        fence_etag: To write the history under; None where none is stored.
+        consumed_ids: Queue messages whose events are in the history.
+        is_loaded: Whether the history is known.
+        seen: When this was last known to be true, on the monotonic clock.
+    """
+
+    record: InstanceRecord
+    row: InstanceRecord
+    row_etag: str | None
+    seen: float
+    history: list[HistoryEvent] = field(default_factory=list["HistoryEvent"])
+    withheld: list[HistoryEvent] = field(default_factory=list["HistoryEvent"])
+    next_ordinal: int = 0
+    fence_etag: str | None = None
+    consumed_ids: set[str] = field(default_factory=set[str])
+    is_loaded: bool = False
+
+    @property
+    def head(self) -> Head:
+        """What decisions need to know of it."""
+        record = self.record
+        return Head(record.execution_id, len(self.history), record.runtime_status)
+
+    @property
+    def is_ended(self) -> bool:
+        """Tell whether it has ended."""
+        return self.record.runtime_status.is_terminal
+
+    @property
+    def is_dirty(self) -> bool:
+        """Tell whether the table has another status than is shown."""
+        return self.record != self.row
+
+    @property
+    def is_unanswered(self) -> bool:
+        """Tell whether the stored history ends within an episode: steps are to be asked for."""
+        events = self.history
+        return bool(events) and not isinstance(events[-1], OrchestratorCompleted | ExecutionCompleted)
+
+    @property
+    def completion(self) -> ExecutionCompleted | None:
+        """Give the event that ended it."""
+        for event in reversed(self.history[-4:]):
+            if isinstance(event, ExecutionCompleted):
+                return event
+        return None
+
+    @property
+    def start(self) -> ExecutionStarted | None:
+        """Give the event that began its current execution."""
+        for event in self.history[:4]:
+            if isinstance(event, ExecutionStarted):
+                return event
+        return None
+
+
+class HotInstances:
+    """A cache of instances; those that are busy, or not written yet, stay whatever its size."""
+
+    def __init__(self, is_busy: Callable[[str], bool], *, size: int) -> None:
+        self._is_busy = is_busy
+        self._size = size
+        self._known: OrderedDict[str, HotInstance] = OrderedDict()
+
+    def get(self, instance_id: str, now: float) -> HotInstance | None:
+        """Give what is known of an instance, as far as it can be trusted."""
+        hot = self._known.get(instance_id)
+        if hot is None:
+            return None
+        if hot.is_ended and now - hot.seen > ENDED_TRUST_S and not hot.is_dirty:
+            del self._known[instance_id]
+            return None
+        self._known.move_to_end(instance_id)
+        return hot
+
+    def put(self, instance_id: str, hot: HotInstance) -> None:
+        """Remember an instance, and forget what has not been asked for in a long time."""
+        self._known[instance_id] = hot
+        self._known.move_to_end(instance_id)
+        excess = len(self._known) - self._size
+        if excess > self._size // 10:
+            idle = [
+                one
+                for one, known in self._known.items()
+                if one != instance_id and not known.is_dirty and not self._is_busy(one)
+            ]
+            for one in idle[:excess]:
+                del self._known[one]
+
+    def drop(self, instance_id: str) -> None:
+        """Forget an instance: what is stored decides."""
+        self._known.pop(instance_id, None)
+
+    def dirty(self) -> Iterator[tuple[str, HotInstance]]:
+        """Give those whose status is not written yet."""
+        return iter([(one, hot) for one, hot in self._known.items() if hot.is_dirty])

@@ -1,0 +1,227 @@
+"""The messages that this host holds: taken or put invisible, and not consumed yet.
+
+They stay in their queues, where their tickets keep them from others. The dispatcher reads them
+here. A claim is a message that has been consumed and is kept all the same: while an instance has
+activities in flight it is what brings the instance back after a crash.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right, insort
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from func_host.durable.backend import Message, MessageId
+from func_host.durable.backends.dispatch import Arrival
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Sequence
+
+    from func_host.durable.backends.azure_storage.control_queues import Ticket
+    from func_host.durable.history import MessageEvent
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A consumed message that is kept; a generic one is good for whatever run is current."""
+
+    ticket: Ticket
+    is_generic: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Removed:
+    """A message that is held no more; it has no ticket where no queue ever had it."""
+
+    message: Message
+    ticket: Ticket | None
+
+
+@dataclass(slots=True)
+class _Box:
+    arrivals: dict[MessageId, Arrival] = field(default_factory=dict[MessageId, Arrival])
+
+
+class Inbox:
+    """What is held, by instance; a `MessageSource` for the dispatcher."""
+
+    def __init__(self) -> None:
+        self._boxes: dict[str, _Box] = {}
+        self._tickets: dict[MessageId, Ticket] = {}
+        self._by_queue_id: dict[str, MessageId] = {}
+        self._delayed: list[tuple[int, MessageId, str]] = []
+        self._claims: dict[str, Claim] = {}
+        self._claimed_by: dict[str, str] = {}
+        self._open: set[str] = set()
+        self._last_id = 0
+
+    # Messages
+
+    def add(
+        self,
+        instance_id: str,
+        event: MessageEvent,
+        execution_id: str | None,
+        ticket: Ticket | None,
+        *,
+        arrives_at: int,
+        now: int,
+    ) -> tuple[Arrival, bool]:
+        """Hold a message; give it as it arrives, and whether that is later than now."""
+        self._last_id += 1
+        message = Message(MessageId(self._last_id), event, execution_id)
+        arrival = Arrival(max(arrives_at, now), instance_id, message)
+        self._boxes.setdefault(instance_id, _Box()).arrivals[message.id] = arrival
+        if ticket is not None:
+            self.attach(message.id, ticket)
+        is_delayed = arrives_at > now
+        if is_delayed:
+            insort(self._delayed, (arrives_at, message.id, instance_id))
+        return arrival, is_delayed
+
+    def attach(self, message_id: MessageId, ticket: Ticket) -> None:
+        """Say with which ticket a message is held."""
+        self._tickets[message_id] = ticket
+        self._by_queue_id[ticket.queue_id] = message_id
+
+    def is_held(self, instance_id: str, message_id: MessageId) -> bool:
+        """Tell whether a message is still unconsumed."""
+        box = self._boxes.get(instance_id)
+        return box is not None and message_id in box.arrivals
+
+    def held_count(self) -> int:
+        """Count the messages that are held."""
+        return len(self._tickets)
+
+    def of(self, instance_id: str) -> Sequence[Message]:
+        """Give the messages that are held for an instance."""
+        box = self._boxes.get(instance_id)
+        return () if box is None else [arrival.message for arrival in box.arrivals.values()]
+
+    def ticket_of(self, message_id: MessageId) -> Ticket | None:
+        """Give the ticket of a message."""
+        return self._tickets.get(message_id)
+
+    def remove(self, instance_id: str, message_ids: Iterable[MessageId]) -> list[Removed]:
+        """Hold these messages no more."""
+        box = self._boxes.get(instance_id)
+        removed: list[Removed] = []
+        if box is None:
+            return removed
+        for message_id in message_ids:
+            arrival = box.arrivals.pop(message_id, None)
+            if arrival is None:
+                continue
+            self._forget_delay(arrival)
+            ticket = self._tickets.pop(message_id, None)
+            if ticket is not None:
+                self._by_queue_id.pop(ticket.queue_id, None)
+            removed.append(Removed(arrival.message, ticket))
+        if not box.arrivals:
+            del self._boxes[instance_id]
+        return removed
+
+    def renew(self, ticket: Ticket) -> bool:
+        """Take a newer ticket of what is held already; give whether it is."""
+        message_id = self._by_queue_id.get(ticket.queue_id)
+        if message_id is not None:
+            self._tickets[message_id] = ticket
+            return True
+        instance_id = self._claimed_by.get(ticket.queue_id)
+        if instance_id is not None:
+            self._claims[instance_id] = Claim(ticket, self._claims[instance_id].is_generic)
+            return True
+        return False
+
+    # Claims
+
+    def claim_of(self, instance_id: str) -> Claim | None:
+        """Give the claim on an instance."""
+        return self._claims.get(instance_id)
+
+    def claim(self, instance_id: str, claim: Claim) -> None:
+        """Hold a claim; another one is let go of."""
+        self.unclaim(instance_id)
+        self._claims[instance_id] = claim
+        self._claimed_by[claim.ticket.queue_id] = instance_id
+
+    def unclaim(self, instance_id: str) -> Claim | None:
+        """Hold the claim no more."""
+        claim = self._claims.pop(instance_id, None)
+        if claim is not None:
+            self._claimed_by.pop(claim.ticket.queue_id, None)
+        return claim
+
+    def set_open(self, instance_id: str, *, is_open: bool) -> None:
+        """Note whether an instance has activities in flight."""
+        (self._open.add if is_open else self._open.discard)(instance_id)
+
+    def is_busy(self, instance_id: str) -> bool:
+        """Tell whether anything is held of an instance."""
+        return (
+            instance_id in self._boxes or instance_id in self._claims or instance_id in self._open
+        )
+
+    def tickets(self) -> Iterator[Ticket]:
+        """Give all tickets."""
+        yield from self._tickets.values()
+        for claim in self._claims.values():
+            yield claim.ticket
+
+    def prompt_tickets(self) -> list[Ticket]:
+        """Give the tickets of all but what is to come later."""
+        later = {message_id for _, message_id, _ in self._delayed}
+        held = [ticket for one, ticket in self._tickets.items() if one not in later]
+        return held + [claim.ticket for claim in self._claims.values()]
+
+    # What the dispatcher asks
+
+    def waiting(
+        self, instance_id: str, *, until: int, known: Collection[MessageId], limit: int
+    ) -> Sequence[Arrival]:
+        """Give messages of an instance visible at `until`, in order, less those known."""
+        box = self._boxes.get(instance_id)
+        if box is None:
+            return ()
+        visible = [
+            arrival
+            for message_id, arrival in box.arrivals.items()
+            if message_id not in known
+            and (arrival.arrives_at <= until or not self._is_delayed(arrival))
+        ]
+        return sorted(visible, key=lambda arrival: arrival.position)[:limit]
+
+    def due(self, *, after: tuple[int, int], until: int, limit: int) -> Sequence[Arrival]:
+        """Give delayed messages of all instances with a position in this range, in order."""
+        first = bisect_right(self._delayed, after, key=lambda entry: entry[:2])
+        entries = [entry for entry in self._delayed[first : first + limit] if entry[0] <= until]
+        return [self._boxes[instance].arrivals[one] for _, one, instance in entries]
+
+    def next_due(self, *, after: tuple[int, int]) -> int | None:
+        """Tell when the first delayed message beyond this position becomes visible."""
+        index = bisect_right(self._delayed, after, key=lambda entry: entry[:2])
+        return self._delayed[index][0] if index < len(self._delayed) else None
+
+    def has_open_activities(self, instance_id: str) -> bool:
+        """Tell whether the instance has not ended and has activities in flight."""
+        return instance_id in self._open
+
+    async def recoverable(self, *, after: str, limit: int) -> Sequence[str]:
+        """Give ids beyond this one, in order, that have undelayed messages or open activities."""
+        found = {
+            instance_id
+            for instance_id, box in self._boxes.items()
+            if any(not self._is_delayed(arrival) for arrival in box.arrivals.values())
+        }
+        return [one for one in sorted(found | self._open) if one > after][:limit]
+
+    def _is_delayed(self, arrival: Arrival) -> bool:
+        entry = (arrival.arrives_at, arrival.message.id, arrival.instance_id)
+        index = bisect_left(self._delayed, entry)
+        return self._delayed[index : index + 1] == [entry]
+
+    def _forget_delay(self, arrival: Arrival) -> None:
+        entry = (arrival.arrives_at, arrival.message.id, arrival.instance_id)
+        index = bisect_left(self._delayed, entry)
+        if self._delayed[index : index + 1] == [entry]:
+            del self._delayed[index]

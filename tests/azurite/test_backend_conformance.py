@@ -1,0 +1,76 @@
+"""The conformance suite on Azurite.
+
+A crashed host's messages stay hidden for a minute of real time. The suite's clock stands still, so
+the store under test lets that minute pass: the next backend first makes visible what the crashed
+one held.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Self
+
+import pytest
+
+from func_host.clock import SystemIds
+from func_host.durable.backends.azure_storage.backend import AzureStorageBackend
+from func_host.durable.backends.azure_storage.client import StorageClients
+from func_host.testing.conformance import BackendConformance, StoreUnderTest
+
+if TYPE_CHECKING:
+    from func_host.durable.backend import Backend
+    from func_host.durable.backends.azure_storage.connection import StorageConnection
+    from func_host.durable.backends.azure_storage.control_queues import Ticket
+    from func_host.durable.backends.azure_storage.names import TaskHubNames
+    from func_host.testing.clock import SimulatedClock
+
+
+class _NextBackend(AzureStorageBackend):
+    """A backend that opens after what its predecessor held has become visible."""
+
+    hidden: tuple[list[Ticket], TaskHubNames]
+
+    async def __aenter__(self) -> Self:
+        tickets, names = self.hidden
+        async with StorageClients(self.connection) as clients:
+            for ticket in tickets:
+                queue = clients.queue(names.control_queue(ticket.partition))
+                await queue.update_message(ticket.queue_id, ticket.receipt, visibility_timeout=0)
+        tickets.clear()
+        return await super().__aenter__()
+
+
+class _AzuriteStore:
+    """One hub on Azurite."""
+
+    def __init__(
+        self, connection: StorageConnection, names: TaskHubNames, clock: SimulatedClock
+    ) -> None:
+        self._connection = connection
+        self._names = names
+        self._clock = clock
+        self._hidden: list[Ticket] = []
+        self._backend: AzureStorageBackend | None = None
+
+    def connect(self) -> Backend:
+        """Give a new backend."""
+        clients = StorageClients(self._connection)
+        backend = _NextBackend(clients, self._names, self._clock, SystemIds())
+        backend.hidden = (self._hidden, self._names)
+        self._backend = backend
+        return backend
+
+    def crash(self) -> None:
+        """Stop the backend at once."""
+        assert self._backend is not None
+        self._hidden += self._backend.abort()
+
+
+class TestOnAzurite(BackendConformance):
+    """All of it."""
+
+    @pytest.fixture
+    def store(
+        self, connection: StorageConnection, names: TaskHubNames, clock: SimulatedClock
+    ) -> StoreUnderTest:
+        """Give a new hub."""
+        return _AzuriteStore(connection, names, clock)
