@@ -69,6 +69,7 @@ class DurableWorker:
         )
         self._sessions: OrderedDict[str, Session] = OrderedDict()
         self._processing: set[str] = set()
+        self._resting = 0
         self._waiting: OrderedDict[str, Session] = OrderedDict()
         self._lingering: deque[tuple[float, Session]] = deque()
         self._has_lingering = asyncio.Event()
@@ -140,7 +141,8 @@ class DurableWorker:
 
     @property
     def _has_slot(self) -> bool:
-        return len(self._processing) < self._settings.max_concurrent_orchestrators
+        busy = len(self._processing) - self._resting
+        return busy < self._settings.max_concurrent_orchestrators
 
     def _wake(self, session: Session) -> None:
         if session.instance_id in self._processing or self._tasks is None:
@@ -159,10 +161,13 @@ class DurableWorker:
         elif session.is_idle and not session.is_loaded and not session.failures:
             self._sessions.pop(session.instance_id, None)
         self._trim()
+        self._give_slot()
+        self._note_idle()
+
+    def _give_slot(self) -> None:
         if self._waiting:
             self._wake(next(iter(self._waiting.values())))
         self._slot_is_free.set()
-        self._note_idle()
 
     def _trim(self) -> None:
         """Drop the orchestrators that have been idle for longest, beyond the size of the cache."""
@@ -242,7 +247,12 @@ class DurableWorker:
 
     async def _give_up(self, session: Session, *, delay_s: float) -> None:
         session.discard()
-        await self._clock.sleep(delay_s)
+        self._resting += 1  # it needs no slot: instances that fail must not keep others from theirs
+        self._give_slot()
+        try:
+            await self._clock.sleep(delay_s)
+        finally:
+            self._resting -= 1
         session.mailbox.clear()
         session.evict()
         await self._insistently("abandon", lambda: self._backend.abandon(session.instance_id))
