@@ -47,6 +47,7 @@ def leftovers(world: World) -> Iterator[str]:
     worker, memory = host.worker, host.memory
     held: dict[str, Any] = {
         "sessions": [each for each in worker._sessions.values() if each.is_loaded],
+        "suspended orchestrators": host.executor.suspended,
         "processed instances": worker._processing,
         "waiting instances": worker._waiting,
         "lingering sessions": worker._lingering,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING
+from weakref import WeakSet
 
 from func_host.config.durable_task import OverridableStates
 from func_host.durable.backends.memory import MemoryBackend
@@ -20,12 +21,33 @@ from tests.simulation.store import FaultyBackend, Life
 if TYPE_CHECKING:
     from func_host.clock import Clock
     from func_host.durable.backends.memory import MemoryStore
+    from func_host.durable.engine.replay import OrchestratorRun
+    from func_host.durable.history import ExecutionStarted
     from func_host.indexing.functions import FunctionIndex
     from tests.simulation.generating import Plan
     from tests.simulation.ledger import Ledger
 
 DRAIN_S = 30.0
 LINKS = ManagementLinks(origin="http://localhost", task_hub="simulation")
+
+
+class WatchedExecutor(InProcessExecutor):
+    """The production executor, with an eye on the orchestrators that nobody has let go."""
+
+    def __init__(self, catalog: AppCatalog, *, store_inputs: bool) -> None:
+        super().__init__(catalog, store_inputs=store_inputs)
+        self._runs: WeakSet[OrchestratorRun] = WeakSet()
+
+    def start(self, started: ExecutionStarted) -> tuple[OrchestratorRun | None, str | None]:
+        run, reason = super().start(started)
+        if run is not None:
+            self._runs.add(run)
+        return run, reason
+
+    @property
+    def suspended(self) -> list[str]:
+        """The orchestrators that have been started and not closed, by name."""
+        return sorted(run._steps.name for run in self._runs if run._routine is not None)
 
 
 class SimulatedHost:
@@ -59,10 +81,11 @@ class SimulatedHost:
             life=self.life,
         )
         catalog = AppCatalog(index)
+        self.executor = WatchedExecutor(catalog, store_inputs=True)
         ids = SeededIds(stream(seed, "ids", number))
         self.worker = DurableWorker(
             backend=self.backend,
-            executor=InProcessExecutor(catalog, store_inputs=True),
+            executor=self.executor,
             catalog=catalog,
             invoker=SimulatedInvoker(
                 loop, chance=stream(seed, "activities", number), ledger=ledger, life=self.life
