@@ -21,12 +21,16 @@ _SKIPPED_FOLDERS = {"tests", "node_modules"}
 
 
 def modules_to_load(folder: Path) -> list[str]:
-    """Give the dotted names of the modules to load, relative to the folder, in a fixed order."""
+    """Give the dotted names of the modules to load, relative to the folder, in a fixed order.
+
+    The empty name is the `__init__.py` of the folder itself.
+    """
     if (folder / f"{ENTRY_MODULE}.py").is_file():
         return [ENTRY_MODULE]
     if (folder / ENTRY_MODULE / "__init__.py").is_file():
         return [ENTRY_MODULE]
-    return list(_modules_of(folder, folder, FuncIgnore.of(folder)))
+    itself = [""] if _is_file(folder / "__init__.py") else []
+    return [*itself, *_modules_of(folder, folder, FuncIgnore.of(folder))]
 
 
 def _modules_of(
