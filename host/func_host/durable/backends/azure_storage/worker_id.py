@@ -2,19 +2,19 @@
 
 A host that is started again, however the one before it ended, gets the same slot and so the same
 id, and takes the leases it still has at once. Two hosts that run at the same time never have the
-same one: the slots of a machine lie in one folder, and the folder's own identity is part of the id,
-so that users, containers and machines that only share a name have different ids.
+same one: the slots of a machine lie in one folder, and a text drawn for that folder is part of the
+id, so that users, containers and machines that only share a name have different ids.
 """
 
 from __future__ import annotations
 
-import hashlib
 import platform
 import re
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from func_host.clock import SystemIds
 from func_host.durable.backend import BackendError, StoreInUseError
 from func_host.durable.backends.sqlite.lock import StoreLock
 
@@ -87,9 +87,24 @@ class WorkerSlot:
 
 
 def _identity(folder: Path) -> str:
-    status = folder.stat()
-    text = f"{folder.resolve()} {status.st_ino}"
-    return hashlib.sha256(text.encode()).hexdigest()[:6]
+    """Give the text that was drawn for the folder when it was first used."""
+    path = folder / "machine"
+    if not path.exists():
+        with tempfile.TemporaryDirectory(dir=folder) as scratch:
+            drawn = Path(scratch) / "machine"
+            drawn.write_text(SystemIds().new_id()[:8], encoding="ascii")
+            _move_unless_there(drawn, path)
+    return path.read_text(encoding="ascii")
+
+
+def _move_unless_there(source: Path, target: Path) -> None:
+    """Put a file there whole, and leave what another host of this machine has put first."""
+    try:
+        target.hardlink_to(source)
+    except FileExistsError:
+        return
+    except OSError:  # a file system without links
+        source.replace(target)
 
 
 def _home_folder() -> Path:
