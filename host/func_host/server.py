@@ -8,6 +8,7 @@ import errno
 import ipaddress
 import os
 import socket
+import weakref
 from typing import TYPE_CHECKING, Final
 
 import uvicorn
@@ -64,6 +65,9 @@ class ListeningSocket:
             ) from error
         self.address = address
         self.port: int = self.socket.getsockname()[1]
+        if hasattr(os, "register_at_fork"):
+            # A forked worker of the app must not keep the port when its parent is killed.
+            os.register_at_fork(after_in_child=_CloseInChild(self.socket))
 
     @property
     def origin(self) -> str:
@@ -76,6 +80,18 @@ class ListeningSocket:
     def close(self) -> None:
         """Give the port back."""
         self.socket.close()
+
+
+class _CloseInChild:
+    """Closes the descriptor of a socket in a forked child; the socket is left to its parent."""
+
+    def __init__(self, listening: socket.socket) -> None:
+        self._listening = weakref.ref(listening)
+
+    def __call__(self) -> None:
+        listening = self._listening()
+        if listening is not None and listening.fileno() >= 0:
+            os.close(listening.detach())
 
 
 def is_loopback(address: str) -> bool:

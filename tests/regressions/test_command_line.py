@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
@@ -27,3 +28,28 @@ def test_an_address_of_another_machine_is_not_blamed_on_the_port() -> None:
     """It said that somebody else uses the port."""
     with pytest.raises(HostFaultError, match=r"192\.0\.2\.1: it is no address of this machine"):
         ListeningSocket("192.0.2.1", 0)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_forked_child_of_an_activity_does_not_keep_the_port() -> None:
+    """A worker of multiprocessing outlived a host that was killed, and so no new one started."""
+    listening = ListeningSocket("127.0.0.1", 0)
+    listening.socket.listen()
+    (let_go, hold), (is_ready, say_ready) = os.pipe(), os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(hold)
+        os.write(say_ready, b"!")
+        os.read(let_go, 1)
+        os._exit(0)
+    try:
+        os.read(is_ready, 1)
+        listening.close()  # as the end of the process does
+
+        ListeningSocket("127.0.0.1", listening.port).close()
+    finally:
+        os.close(hold)
+        os.waitpid(child, 0)
+        for descriptor in (let_go, is_ready, say_ready):
+            os.close(descriptor)
