@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 PATHS_MAX = 4_000
 ACTIVITIES = ("add", "fail", "flaky", "nothing", "slow")
 TIMEOUT_S = 5.0
+NOT_FOUND = "func_bindings.errors.FunctionNotFoundError"
 TIMED_OUT = "func_bindings.errors.FunctionTimeoutError"
 TIMED_OUT_TEXT = (
     f"Function 'slow' ran longer than functionTimeout in host.json allows: {TIMEOUT_S:g} s."
@@ -318,7 +319,7 @@ class _Interpreter:
                 ending = _task_failure("slow", TIMED_OUT, TIMED_OUT_TEXT)
             case unknown:
                 text = _unknown(unknown, "activity", ACTIVITIES)
-                ending = _task_failure(unknown, "LookupError", text)
+                ending = _task_failure(unknown, NOT_FOUND, text)
         return ending
 
     def _child(self, child: Child) -> _Ending:
@@ -326,7 +327,7 @@ class _Interpreter:
         self.calls += 1
         if child.program == UNHEARD:
             text = _unknown(UNHEARD, "orchestrator", self.facts.orchestrators)
-            return _Failed("", text, text)
+            return _Failed(NOT_FOUND, text, text)
         key = f"{self.facts.key}/{self.generation}/{self.calls}"
         ended = [outcome for outcome in self.facts.children.get(key, ()) if outcome is not None]
         attempts = 1 if child.retry is None else child.retry.attempts

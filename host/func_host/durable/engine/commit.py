@@ -20,6 +20,7 @@ from func_host.durable.backend import Commit, OutgoingMessage, StatusChange
 from func_host.durable.history import (
     ExecutionCompleted,
     ExecutionStarted,
+    Failure,
     OrchestrationInstance,
     OrchestratorCompleted,
     ParentInstance,
@@ -171,13 +172,20 @@ def child_message(
     return OutgoingMessage(instance_id=action.instance_id, execution_id=execution_id, event=start)
 
 
-def child_refused(parent: ParentInstance, reason: str, now: datetime) -> OutgoingMessage:
+def child_refused(
+    parent: ParentInstance, error: type[Exception], reason: str, now: datetime
+) -> OutgoingMessage:
     """Give the message that fails the parent's task for a child that could not be started."""
     return OutgoingMessage(
         instance_id=parent.orchestration_instance.instance_id,
         execution_id=parent.orchestration_instance.execution_id,
         event=SubOrchestrationInstanceFailed(
-            timestamp=now, task_scheduled_id=parent.task_schedule_id, reason=reason
+            timestamp=now,
+            task_scheduled_id=parent.task_schedule_id,
+            reason=reason,
+            failure_details=Failure(
+                error_type=f"{error.__module__}.{error.__qualname__}", error_message=reason
+            ),
         ),
     )
 

@@ -11,6 +11,7 @@ import logging
 from collections import deque
 from typing import TYPE_CHECKING, Any, Protocol
 
+from func_bindings.errors import FunctionNotFoundError
 from func_host import log
 from func_host.durable.engine import failures
 from func_host.durable.history import TaskCompleted, TaskFailed
@@ -190,7 +191,7 @@ class ActivityDispatcher:
 
     def _unknown(self, task_id: int, name: str) -> TaskFailed:
         known = ", ".join(f"'{each}'" for each in self._catalog.activity_names)
-        error = LookupError(
+        error = FunctionNotFoundError(
             f"The function '{name}' doesn't exist, is disabled, or is not an activity function. "
             f"Additional info: The following are the known activity functions: {known}."
         )

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from func_bindings.durable.status import OrchestrationRuntimeStatus
+from func_bindings.errors import FunctionNotFoundError
 from func_host.durable.actions import (
     CompleteOrchestration,
     ContinueAsNew,
@@ -265,7 +266,9 @@ class Recording:
         if unknown is None:
             return message
         assert message.event.parent_instance is not None
-        return planning.child_refused(message.event.parent_instance, unknown, self.now)
+        return planning.child_refused(
+            message.event.parent_instance, FunctionNotFoundError, unknown, self.now
+        )
 
     def _continue_as_new(self, action: ContinueAsNew) -> None:
         """Replace the draft by the opening of the next execution: its start and unread events."""

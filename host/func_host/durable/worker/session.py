@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
+from func_bindings.errors import InstanceAlreadyExistsError
 from func_host.durable.backend import Fence, Message
 from func_host.durable.engine import commit as planning
 from func_host.durable.history import (
@@ -235,7 +236,7 @@ class Session:
             f"'{self.instance_id}' exists and has not ended."
         )
         self._recording.draft.outbox.append(
-            planning.child_refused(start.parent_instance, reason, now)
+            planning.child_refused(start.parent_instance, InstanceAlreadyExistsError, reason, now)
         )
 
     # Committing

@@ -94,6 +94,14 @@ async def test_many_activities_that_do_not_exist_fail_their_tasks() -> None:
         assert w.called == [("a", 1)]
 
 
+async def test_an_activity_that_does_not_exist_is_told_by_its_error_type() -> None:
+    async with world() as w:
+        await w.start(one, ["nobody", 1])
+        await w.settle(1)
+
+        assert (await w.output())["type"] == "func_bindings.errors.FunctionNotFoundError"
+
+
 async def test_an_input_that_does_not_fit_the_parameter_fails_the_task() -> None:
     async with world() as w:
         await w.start(one, ["typed", "three"])

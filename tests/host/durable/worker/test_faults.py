@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from func_bindings import TaskFailedError
+from func_bindings.errors import (
+    FunctionNotFoundError,
+    InstanceAlreadyExistsError,
+    TaskFailedError,
+)
 from func_host.durable.worker.settings import WorkerSettings
 from tests.host.durable.worker.world import World, index_of
 
@@ -40,14 +44,14 @@ async def calls_named(context: OrchestrationContext) -> str:
     try:
         return await context.call_sub_orchestrator(waits, None, "taken")
     except TaskFailedError as error:
-        return str(error)
+        return str(error) if error.details.is_caused_by(InstanceAlreadyExistsError) else "other"
 
 
 async def calls_unknown(context: OrchestrationContext) -> str:
     try:
         await context.call_sub_orchestrator("nobody")
     except TaskFailedError as error:
-        return str(error)
+        return str(error) if error.details.is_caused_by(FunctionNotFoundError) else "other"
     return "started"
 
 
