@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
 from click.testing import CliRunner
 
 from func_host.cli.group import main
+from func_host.cli.stopping import leaving_threads_behind
 from func_host.server import HostFaultError, ListeningSocket
 
 if TYPE_CHECKING:
@@ -53,3 +55,23 @@ def test_a_forked_child_of_an_activity_does_not_keep_the_port() -> None:
         os.waitpid(child, 0)
         for descriptor in (let_go, is_ready, say_ready):
             os.close(descriptor)
+
+
+def test_threads_that_do_not_end_do_not_keep_a_stopped_host(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Closing the loop waited for what `asyncio.to_thread` had begun, up to five minutes."""
+    left = threading.Event()
+    codes: list[int] = []
+
+    def leave(code: int) -> None:
+        codes.append(code)
+        left.set()
+
+    monkeypatch.setattr(os, "_exit", leave)
+    with leaving_threads_behind(60):
+        pass
+    assert codes == []
+    with leaving_threads_behind(0):
+        assert left.wait(10)
+    assert codes == [0]

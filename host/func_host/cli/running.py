@@ -13,7 +13,7 @@ import click
 
 from func_host.cli.announcement import announcement
 from func_host.cli.levels import log_levels
-from func_host.cli.stopping import stop_signals
+from func_host.cli.stopping import leaving_threads_behind, stop_signals
 from func_host.config import export_app_settings, other_store, process_environment
 from func_host.durable.backend import BackendError
 from func_host.host import (
@@ -39,6 +39,9 @@ EXIT_FAULT: Final = 1
 
 _CLOSING_S: Final = 10.0
 """What closing may take beyond `drainTimeout`: functions are cancelled, the store is closed."""
+
+_THREADS_S: Final = 1.0
+"""What threads may take beyond all that: nobody waits for what they give."""
 
 logger = logging.getLogger(__name__)
 
@@ -71,8 +74,12 @@ def run(
             index = load_functions(configuration)
             _warn(index.warnings)
             _warn_of_other_store(configuration)
-            with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            with (
+                contextlib.ExitStack() as leaving,
+                asyncio.Runner(loop_factory=_loop_factory()) as runner,
+            ):
                 runner.run(_serve(configuration, index, listening, verbose=verbose))
+                leaving.enter_context(leaving_threads_behind(_THREADS_S))
     except (BackendError, HostFaultError) as error:
         return _fail(str(error))
     except ExceptionGroup as failures:

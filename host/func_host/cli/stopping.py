@@ -55,3 +55,19 @@ def stop_signals(on_first: Callable[[], None], *, deadline_s: float) -> Generato
         for number, handler in before.items():
             signal.signal(number, handler)
         overdue.cancel()
+
+
+@contextlib.contextmanager
+def leaving_threads_behind(after_s: float) -> Generator[None]:
+    """End the process after so long, although threads that functions have begun still run.
+
+    `asyncio.to_thread` takes threads that the loop waits for when it is closed, for minutes. The
+    drain has waited for them already, and everything else is closed.
+    """
+    leave = threading.Timer(after_s, os._exit, [0])
+    leave.daemon = True
+    leave.start()
+    try:
+        yield
+    finally:
+        leave.cancel()
