@@ -124,6 +124,9 @@ class SimulatedHost:
                 await asyncio.wait([work])
                 if not (has_died or work.cancelled()):
                     self._ledger.violate(f"the worker was told to end, but: {work!r}")
+                if self.executor.suspended:
+                    names = self.executor.suspended
+                    self._ledger.violate(f"promise 11: the worker ended, but nobody closed {names}")
 
     async def _drain(self) -> None:
         self._ledger.trace(f"host {self._number} drains")
