@@ -26,17 +26,17 @@ class RetryOptions:
 
     def __post_init__(self) -> None:
         """Refuse a policy that could not work."""
-        if self.first_retry_interval_in_milliseconds <= 0:
+        if not self.first_retry_interval_in_milliseconds > 0:  # so that NaN is refused, too
             message = "first_retry_interval_in_milliseconds must be greater than 0."
             raise ValueError(message)
         if self.max_number_of_attempts < 1:
             message = "max_number_of_attempts must be at least 1: it counts the first attempt too."
             raise ValueError(message)
-        if self.backoff_coefficient < 1:
+        if not self.backoff_coefficient >= 1:
             message = "backoff_coefficient must be at least 1."
             raise ValueError(message)
         for name in ("max_retry_interval_in_milliseconds", "retry_timeout_in_milliseconds"):
             value = getattr(self, name)
-            if value is not None and value <= 0:
+            if value is not None and not value > 0:
                 message = f"{name} must be greater than 0, or None for no limit."
                 raise ValueError(message)

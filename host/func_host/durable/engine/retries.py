@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from math import inf
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -32,12 +33,7 @@ class RetryState:
         histories must have it.
         """
         options = self.options
-        timeout_ms = options.retry_timeout_in_milliseconds
-        if not is_retriable:
-            return None
-        if timeout_ms is not None and now >= self.first_attempt_at + timedelta(
-            milliseconds=timeout_ms
-        ):
+        if not is_retriable or self._is_over(now):
             return None
         if self.attempts >= options.max_number_of_attempts:
             return timedelta(0)
@@ -45,9 +41,18 @@ class RetryState:
             delay_ms = options.first_retry_interval_in_milliseconds * (
                 options.backoff_coefficient ** (self.attempts - 1)
             )
-            delay = min(timedelta(milliseconds=delay_ms), DELAY_MAX)
         except OverflowError:
-            delay = DELAY_MAX
-        if options.max_retry_interval_in_milliseconds is not None:
-            delay = min(delay, timedelta(milliseconds=options.max_retry_interval_in_milliseconds))
-        return delay
+            delay_ms = inf
+        longest_ms = options.max_retry_interval_in_milliseconds
+        return _milliseconds(delay_ms if longest_ms is None else min(delay_ms, longest_ms))
+
+    def _is_over(self, now: datetime) -> bool:
+        timeout_ms = self.options.retry_timeout_in_milliseconds
+        return timeout_ms is not None and now - self.first_attempt_at >= _milliseconds(timeout_ms)
+
+
+def _milliseconds(milliseconds: float) -> timedelta:
+    try:
+        return min(timedelta(milliseconds=milliseconds), DELAY_MAX)
+    except OverflowError:
+        return DELAY_MAX

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     Steps = Generator[Any, Any, Any]
 
+NAN = float("nan")
+
 
 def calling(retry: RetryOptions) -> Orchestrator:
     def orchestrator(context: OrchestrationContext) -> Steps:
@@ -130,9 +132,11 @@ def test_one_attempt_still_takes_the_extra_timer(shape: Shape) -> None:
     ]
 
 
-@pytest.mark.parametrize("coefficient", [1e300, 10.0])
-def test_no_policy_leaves_the_calendar(shape: Shape, coefficient: float) -> None:
-    driver = Driver(shape(calling(RetryOptions(1e12, 50, coefficient))))
+@pytest.mark.parametrize(
+    "policy", [(1e12, 50, 1e300), (1e12, 50, 10.0), (1e300, 50), (float("inf"), 50, 1.0, 1e300)]
+)
+def test_no_policy_leaves_the_calendar(shape: Shape, policy: tuple[Any, ...]) -> None:
+    driver = Driver(shape(calling(RetryOptions(*policy))))
     driver.fails(0)
     driver.fires(1)
     driver.fails(2)
@@ -140,6 +144,15 @@ def test_no_policy_leaves_the_calendar(shape: Shape, coefficient: float) -> None
     timer = driver.actions[-1]
     assert isinstance(timer, CreateTimer)
     assert timer.fire_at - driver.now <= timedelta(days=365 * 100)
+
+
+@pytest.mark.parametrize("timeout", [1e300, float("inf")])
+def test_a_retry_timeout_beyond_the_calendar_is_none(shape: Shape, timeout: float) -> None:
+    retry = RetryOptions(1000, 3, retry_timeout_in_milliseconds=timeout)
+    driver = Driver(shape(calling(retry)))
+    driver.fails(0)
+
+    assert driver.actions[-1] == CreateTimer(1, T0 + SECOND)
 
 
 def test_a_retried_child_gets_a_new_default_id_and_keeps_a_given_one(shape: Shape) -> None:
@@ -203,7 +216,17 @@ def test_a_retry_timer_is_split_into_legs_where_the_store_needs_it(shape: Shape)
 
 @pytest.mark.parametrize(
     "arguments",
-    [(0, 2), (-1, 2), (1, 0), (1, 2, 0.5), (1, 2, 1.0, 0), (1, 2, 1.0, None, -5)],
+    [
+        (0, 2),
+        (-1, 2),
+        (NAN, 2),
+        (1, 0),
+        (1, 2, 0.5),
+        (1, 2, NAN),
+        (1, 2, 1.0, 0),
+        (1, 2, 1.0, NAN),
+        (1, 2, 1.0, None, -5),
+    ],
 )
 def test_a_policy_that_could_not_work_is_refused(arguments: tuple[Any, ...]) -> None:
     with pytest.raises(ValueError, match="must be"):
