@@ -7,9 +7,12 @@ one held.
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
 import pytest
+from azure.core.exceptions import HttpResponseError
 
 from func_host.clock import SystemIds
 from func_host.durable.backends.azure_storage.backend import AzureStorageBackend
@@ -23,20 +26,29 @@ if TYPE_CHECKING:
     from func_host.durable.backends.azure_storage.names import TaskHubNames
     from func_host.testing.clock import SimulatedClock
 
+pytestmark = pytest.mark.azurite
+
 
 class _NextBackend(AzureStorageBackend):
     """A backend that opens after what its predecessor held has become visible."""
 
-    hidden: tuple[list[Ticket], TaskHubNames]
+    before: AzureStorageBackend | None = None
+    hub: TaskHubNames
 
     async def __aenter__(self) -> Self:
-        tickets, names = self.hidden
-        async with StorageClients(self.connection) as clients:
-            for ticket in tickets:
-                queue = clients.queue(names.control_queue(ticket.partition))
-                await queue.update_message(ticket.queue_id, ticket.receipt, visibility_timeout=0)
-        tickets.clear()
+        before, self.before = self.before, None
+        if before is not None:
+            tickets = await before.aborted()
+            async with StorageClients(self.connection) as clients:
+                for first in range(0, len(tickets), 16):
+                    some = tickets[first : first + 16]
+                    await asyncio.gather(*(self._show(clients, ticket) for ticket in some))
         return await super().__aenter__()
+
+    async def _show(self, clients: StorageClients, ticket: Ticket) -> None:
+        queue = clients.queue(self.hub.control_queue(ticket.partition))
+        with suppress(HttpResponseError):  # deleted, while the crash was on its way
+            await queue.update_message(ticket.queue_id, ticket.receipt, visibility_timeout=0)
 
 
 class _AzuriteStore:
@@ -48,21 +60,23 @@ class _AzuriteStore:
         self._connection = connection
         self._names = names
         self._clock = clock
-        self._hidden: list[Ticket] = []
         self._backend: AzureStorageBackend | None = None
+        self._crashed: AzureStorageBackend | None = None
 
     def connect(self) -> Backend:
         """Give a new backend."""
         clients = StorageClients(self._connection)
         backend = _NextBackend(clients, self._names, self._clock, SystemIds())
-        backend.hidden = (self._hidden, self._names)
+        backend.hub = self._names
+        backend.before, self._crashed = self._crashed, None
         self._backend = backend
         return backend
 
     def crash(self) -> None:
         """Stop the backend at once."""
         assert self._backend is not None
-        self._hidden += self._backend.abort()
+        self._backend.abort()
+        self._crashed = self._backend
 
 
 class TestOnAzurite(BackendConformance):

@@ -9,6 +9,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from func_host.durable.backends import rules
 from func_host.durable.backends.azure_storage.hot_instances import HotInstance
 from func_host.durable.backends.azure_storage.inbox import Claim
@@ -27,6 +29,7 @@ from func_host.durable.history import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from func_host.durable.backends.azure_storage.control_queues import Received
@@ -58,9 +61,9 @@ class Arrivals:
         """Look into a queue again and again, less often the longer it has been empty."""
         hub = self._hub
         empty = _AT_ONCE_AFTER_WORK
-        while True:
+        while not hub.is_stopping:
             if hub.inbox.held_count() >= hub.settings.buffer_max * 16:
-                await hub.clock.sleep(_FULL_WAIT_S)
+                await hub.pause(_FULL_WAIT_S)
                 continue
             try:
                 count = await self.take(partition)
@@ -69,7 +72,7 @@ class Arrivals:
                 count = 0
             empty = 0 if count else empty + 1
             if empty > _AT_ONCE_AFTER_WORK:
-                await hub.clock.sleep(self._pause_s(empty - _AT_ONCE_AFTER_WORK - 1))
+                await hub.pause(self._pause_s(empty - _AT_ONCE_AFTER_WORK - 1))
 
     async def take(self, partition: int) -> int:
         """Take what is visible in a queue, and hand it out; give how much it was."""
@@ -86,7 +89,8 @@ class Arrivals:
         return len(received)
 
     def _pause_s(self, step: int) -> float:
-        pause_s = min(_POLL_FIRST_S * 2.0 ** min(step, 32), self._hub.settings.polling_interval_max_s)
+        longest_s = self._hub.settings.polling_interval_max_s
+        pause_s = min(_POLL_FIRST_S * 2.0 ** min(step, 32), longest_s)
         return pause_s * (0.8 + 0.4 * self._hub.ids.jitter())
 
     async def _receive(self, instance_id: str, received: Received) -> None:
@@ -103,6 +107,8 @@ class Arrivals:
     ) -> None:
         hub = self._hub
         execution_id = start.orchestration_instance.execution_id
+        if start.generation == 0:  # the first use of an id, which is what none says, too
+            start = msgspec.structs.replace(start, generation=None)
         hot = await hub.instance(instance_id)
         if hot is not None and hot.record.execution_id != execution_id:
             stored = await hub.instances.get(instance_id)
@@ -125,7 +131,7 @@ class Arrivals:
                 await self._wait_for_row(received, created=hot.record.created_time)
             return
         await hub.with_history(instance_id, hot)
-        if hot.history:
+        if hot.stored or hot.withheld:
             await self._came_again(instance_id, hot, received)
         else:
             self._hand_out(instance_id, start, received, start.scheduled_start_time)
@@ -208,16 +214,15 @@ class Arrivals:
 
 
 def _is_open(hot: HotInstance) -> bool:
-    return hot.is_unanswered or bool(hot.withheld) or hot.record.parked is not None
+    is_told = hot.is_left_open or hot.record.parked is not None
+    return is_told or hot.is_unanswered or bool(hot.withheld)
 
 
-def _has_happened(event: MessageEvent, history: list[HistoryEvent]) -> bool:
+def _has_happened(event: MessageEvent, history: Sequence[HistoryEvent]) -> bool:
     """Tell whether the history has this event already."""
     match event:
         case TimerFired(timer_id=timer_id):
-            return any(
-                isinstance(one, TimerFired) and one.timer_id == timer_id for one in history
-            )
+            return any(isinstance(one, TimerFired) and one.timer_id == timer_id for one in history)
         case ExecutionTerminated():
             return any(isinstance(one, ExecutionTerminated) for one in history)
         case _ if isinstance(event, _ANSWERS):
@@ -229,7 +234,7 @@ def _has_happened(event: MessageEvent, history: list[HistoryEvent]) -> bool:
             return False
 
 
-def _is_asked(event: HistoryEvent, history: list[HistoryEvent]) -> bool:
+def _is_asked(event: HistoryEvent, history: Sequence[HistoryEvent]) -> bool:
     """Tell whether the history has the step that this event answers."""
     return any(
         isinstance(one, TaskScheduled | SubOrchestrationInstanceCreated)

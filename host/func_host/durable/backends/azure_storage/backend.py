@@ -35,6 +35,7 @@ from func_host.durable.backends.azure_storage.instance_store import InstanceStor
 from func_host.durable.backends.azure_storage.keeping import Keeper, StatusWriter
 from func_host.durable.backends.completion import Completions
 from func_host.durable.backends.dispatch import Dispatcher
+from func_host.durable.codec import to_microseconds
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -173,16 +174,21 @@ class AzureStorageBackend:
                 pass  # what is held shows up again by itself
         await self._leave()
 
-    def abort(self) -> list[Ticket]:
-        """Stop at once, as a process that is killed: what is held stays hidden for its time."""
-        held = list(self._hub.inbox.tickets())
+    def abort(self) -> None:
+        """Stop at once and give nothing back, as a process that is killed."""
         self._close()
-        return held
+
+    async def aborted(self) -> list[Ticket]:
+        """Wait until the last request is over; give what stays hidden for its time."""
+        await asyncio.gather(*self._background, return_exceptions=True)
+        while self._calls:
+            self._no_calls.clear()
+            await self._no_calls.wait()
+        return list(self._hub.inbox.tickets())
 
     def _close(self) -> None:
         self._is_open = False
-        for task in self._background:
-            task.cancel()
+        self._hub.stop()
         self._hub.dispatcher.close()
         self._completions.close()
 
@@ -193,13 +199,14 @@ class AzureStorageBackend:
 
     async def _take_all(self, partition: int) -> None:
         while await self._arrivals.take(partition):
-            if self._hub.inbox.held_count() > self._settings.buffer_max:
+            if self._hub.inbox.held_count() > self._settings.buffer_max * 16:
                 return
 
     async def _give_back(self) -> None:
         """Let others see what was to be done now; what is due later comes by itself."""
         queues = self._hub.queues
-        for ticket in self._hub.inbox.prompt_tickets():
+        now = to_microseconds(self._clock.now())
+        for ticket in self._hub.inbox.prompt_tickets(now):
             await queues.hide(ticket, invisible_s=0)
 
     @asynccontextmanager
@@ -308,7 +315,7 @@ class AzureStorageBackend:
             if hot is None:
                 return ()
             await self._hub.with_history(instance_id, hot)
-            return tuple(hot.history)
+            return hot.history
 
     @_explained
     async def query_instances(self, query: InstanceQuery) -> InstancePage:
@@ -402,10 +409,10 @@ class AzureStorageBackend:
             await self._hub.with_history(instance_id, hot)
             return StoredInstance(
                 instance_id=instance_id,
-                fence=Fence(hot.record.execution_id, len(hot.history)),
+                fence=Fence(hot.record.execution_id, hot.head.history_length),
                 runtime_status=hot.record.runtime_status,
                 custom_status=hot.record.custom_status,
-                history=tuple(hot.history),
+                history=hot.history,
                 parked=hot.record.parked,
             )
 

@@ -43,6 +43,7 @@ class _Step:
     is_continued: bool
     is_new_run: bool
     withheld: list[HistoryEvent] = field(default_factory=list["HistoryEvent"])
+    stored: list[HistoryEvent] = field(default_factory=list["HistoryEvent"])
     is_written: bool = False
 
 
@@ -100,10 +101,10 @@ class Committer:
         start = commit.started
         if start is None:
             unwritten = [*hot.withheld, *commit.events]
-            return _Step(commit, hot, unwritten, message_ids, False, False)
+            return _Step(commit, hot, unwritten, message_ids, is_continued=False, is_new_run=False)
         same = start.orchestration_instance.execution_id == hot.record.execution_id
-        is_continued = not same and bool(hot.history)
-        return _Step(commit, hot, list(commit.events), message_ids, is_continued, True)
+        is_continued = not same and bool(hot.stored)
+        return _Step(commit, hot, list(commit.events), message_ids, is_continued, is_new_run=True)
 
     async def _write(self, step: _Step) -> list[_Sent]:
         """Write the history; give what was sent to instances of this host."""
@@ -112,16 +113,17 @@ class Committer:
         cut = after_last_message(step.unwritten) if outbox else 0
         if cut:
             before, rest = step.unwritten[:cut], step.unwritten[cut:]
-            await self._append(step, before, is_open=True)
+            await self._append(step, before, is_ended=False)
             step.unwritten = [*step.withheld, *rest]
         sent = await self._send(commit, outbox)
-        await self._append(step, step.unwritten, is_open=commit.open_activities > 0)
+        is_ended = commit.status.runtime_status.is_terminal
+        await self._append(step, step.unwritten, is_ended=is_ended)
         return sent
 
-    async def _append(self, step: _Step, events: Sequence[HistoryEvent], *, is_open: bool) -> None:
+    async def _append(self, step: _Step, events: Sequence[HistoryEvent], *, is_ended: bool) -> None:
         commit, hot = step.commit, step.hot
-        parts = writable(events, is_open=is_open)
-        if self._is_told_by_start(step, parts.is_only_a_start):
+        parts = writable(events, is_ended=is_ended)
+        if parts.is_only_a_start and self._is_told_by_start(step):
             step.withheld = list(events)
             return
         step.withheld = list(parts.withheld)
@@ -133,7 +135,8 @@ class Committer:
         if start is not None:
             execution_id = start.orchestration_instance.execution_id
         ordinal = 0 if is_first else hot.next_ordinal
-        hot.fence_etag = await self._hub.histories.append(
+        is_left_open = not is_ended and commit.open_activities > 0 and not step.withheld
+        appended = await self._hub.histories.append(
             Append(
                 instance_id=commit.instance_id,
                 execution_id=execution_id,
@@ -147,17 +150,20 @@ class Committer:
                     if id(event) in step.message_ids
                 },
                 is_continued=step.is_continued and is_first,
+                is_left_open=is_left_open if is_left_open or hot.is_left_open else None,
             )
         )
+        hot.fence_etag = appended.etag
+        hot.is_left_open = is_left_open
+        step.stored += appended.events
         hot.next_ordinal = ordinal + len(parts.events)
         step.is_written = True
 
-    def _is_told_by_start(self, step: _Step, is_only_a_start: bool) -> bool:
+    def _is_told_by_start(self, step: _Step) -> bool:
         """Tell whether the start message alone says all that is to be written: it stays a claim."""
         consumed = step.commit.consumed
         return (
-            is_only_a_start
-            and step.is_new_run
+            step.is_new_run
             and not step.is_continued
             and not step.is_written
             and not step.commit.outbox
@@ -268,8 +274,8 @@ class Committer:
         if step.is_new_run:
             assert commit.started is not None
             record = rules.new_record(commit.started)
-            hot.history = []
-        hot.history.extend(commit.events)
+            hot.stored = []
+        hot.stored += step.stored
         hot.withheld = step.withheld
         hot.record = replace(
             record,
@@ -297,6 +303,8 @@ class Committer:
             )
             start = commit.started if begins else None
             await self._hub.write_status(commit.instance_id, hot, start=start)
+        elif hot.record.runtime_status is not before.runtime_status:
+            self._hub.has_unwritten.set()
 
     # Claims
 
@@ -330,9 +338,7 @@ class Committer:
             if is_generic:
                 wake_up = hub.wake_up(instance_id)
                 visibility_s = hub.settings.visibility_s
-                rewritten = await hub.queues.hide(
-                    ticket, invisible_s=visibility_s, content=wake_up
-                )
+                rewritten = await hub.queues.hide(ticket, invisible_s=visibility_s, content=wake_up)
                 ticket = rewritten or await hub.queues.put(wake_up, invisible_s=visibility_s)
             self._replace_claim(instance_id, Claim(ticket, is_generic), gone)
         elif claim.plan is ClaimPlan.RELEASE:
@@ -354,9 +360,7 @@ class Committer:
             kept = {message.id for message in hub.inbox.of(instance_id)}
             hub.dispatcher.forget(instance_id, keep=kept)
 
-    def _replace_claim(
-        self, instance_id: str, claim: Claim, gone: dict[MessageId, Ticket]
-    ) -> None:
+    def _replace_claim(self, instance_id: str, claim: Claim, gone: dict[MessageId, Ticket]) -> None:
         old = self._hub.inbox.unclaim(instance_id)
         if old is not None:
             gone[_NO_ID] = old.ticket

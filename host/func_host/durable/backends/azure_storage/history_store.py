@@ -61,6 +61,9 @@ if TYPE_CHECKING:
     from func_host.durable.history import HistoryEvent
 
 _CONFLICTS: Final = frozenset({409, 412})
+_LEFT_OPEN: Final = "IsLeftOpen"
+"""A column of ours in the sentinel: the instance is to be looked at again after a crash."""
+
 _BLOBS_AT_ONCE: Final = 8
 _DELETE_BATCH: Final = 100
 
@@ -72,13 +75,15 @@ class LoadedHistory:
     stored: StoredHistory
     etag: str | None
     consumed_ids: frozenset[str]
+    is_left_open: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Append:
     """What is to be written: events from an ordinal on, under the fence last seen.
 
-    `message_ids` gives, by the place of an event, the queue message that it came in.
+    `message_ids` gives, by the place of an event, the queue message that it came in. Where
+    `is_left_open` is given, the fence says whether there is something to do that no event tells.
     """
 
     instance_id: str
@@ -89,6 +94,15 @@ class Append:
     now: datetime
     message_ids: Mapping[int, str]
     is_continued: bool = False
+    is_left_open: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """The new ETag of the fence, and the events in the order in which they are stored."""
+
+    etag: str
+    events: Sequence[HistoryEvent]
 
 
 class HistoryStore:
@@ -106,11 +120,13 @@ class HistoryStore:
         """Read the history of one execution; the fence is that of the instance."""
         rows: list[Row] = []
         etag: str | None = None
+        is_left_open = False
         query = self._table.query_entities(history_filter(instance_id, execution_id))
         async for entity in query:
             row = read_row(entity)
             if row[ROW_KEY] == SENTINEL:
                 etag = _etag_of(entity)
+                is_left_open = bool(row.get(_LEFT_OPEN))
             rows.append(row)
         rows = await self._with_blobs(rows)
         consumed = {text_of(row, MESSAGE_ID) for row in rows} - {None}
@@ -118,16 +134,17 @@ class HistoryStore:
             stored=read_history(rows, execution_id),
             etag=etag,
             consumed_ids=frozenset(str(one) for one in consumed),
+            is_left_open=is_left_open,
         )
 
-    async def append(self, append: Append) -> str:
-        """Write events; give the new ETag of the fence.
+    async def append(self, append: Append) -> Appended:
+        """Write events, all in one transaction where they fit.
 
         Raises:
             StaleCommitError: Somebody else has written.
         """
         etag = append.etag
-        pieces = await self._pieces(append)
+        pieces, events = await self._pieces(append)
         for number, rows in enumerate(pieces, start=1):
             is_last = number == len(pieces)
             sentinel = Sentinel(
@@ -136,9 +153,11 @@ class HistoryStore:
                 token=self._ids.new_id(),
             )
             row = sentinel_row(append.instance_id, sentinel, is_checkpoint_complete=is_last)
+            if append.is_left_open is not None:
+                row[_LEFT_OPEN] = append.is_left_open
             etag = await self._write(append.instance_id, rows, row, etag)
         assert etag is not None, "nothing was appended"
-        return etag
+        return Appended(etag, events)
 
     async def delete(self, instance_id: str) -> None:
         """Delete every row of an instance."""
@@ -154,20 +173,21 @@ class HistoryStore:
     def _table(self) -> Table:
         return self._clients.table(self._name)
 
-    async def _pieces(self, append: Append) -> list[list[Row]]:
+    async def _pieces(self, append: Append) -> tuple[list[list[Row]], Sequence[HistoryEvent]]:
         """Make the rows, in natural order where they fit into one transaction; store blobs."""
         rows = await self._rows(append, append.events)
         size = sum(_size(row) for row in rows)
         if len(rows) <= ROWS_MAX and size <= TRANSACTION_BYTES_MAX:
-            return [rows]
+            return [rows], append.events
         groups = in_pairs(append.events)
-        rows = await self._rows(append, [event for group in groups for event in group])
+        events = [event for group in groups for event in group]
+        rows = await self._rows(append, events)
         position = 0
         row_groups: list[list[Row]] = []
         for group in groups:
             row_groups.append(rows[position : position + len(group)])
             position += len(group)
-        return transactions(row_groups)
+        return transactions(row_groups), events
 
     async def _rows(self, append: Append, events: Sequence[HistoryEvent]) -> list[Row]:
         rows: list[Row] = []
@@ -223,9 +243,7 @@ class HistoryStore:
             return await self._etag_if_ours(instance_id, sentinel, error)
         return str(answers[-1]["etag"])
 
-    async def _etag_if_ours(
-        self, instance_id: str, sentinel: Row, error: HttpResponseError
-    ) -> str:
+    async def _etag_if_ours(self, instance_id: str, sentinel: Row, error: HttpResponseError) -> str:
         """Tell a lost answer from a lost race: what is stored carries the token of who wrote it."""
         key = f"{instance_filter(instance_id)} and RowKey eq '{SENTINEL}'"
         async for entity in self._table.query_entities(key):

@@ -31,12 +31,13 @@ class HotInstance:
         record: The status as it is shown.
         row: The status as the table has it.
         row_etag: To write the status row under.
-        history: Stored and withheld events, in the order of the orchestrator.
-        withheld: Those of them that are not stored yet.
+        stored: Stored events.
+        withheld: Events that are committed and must wait for others to be stored.
         next_ordinal: Where the next stored event goes.
         fence_etag: To write the history under; None where none is stored.
         consumed_ids: Queue messages whose events are in the history.
         is_loaded: Whether the history is known.
+        is_left_open: The fence says that there is something to do, though no event does.
         seen: When this was last known to be true, on the monotonic clock.
     """
 
@@ -44,18 +45,26 @@ class HotInstance:
     row: InstanceRecord
     row_etag: str | None
     seen: float
-    history: list[HistoryEvent] = field(default_factory=list["HistoryEvent"])
+    stored: list[HistoryEvent] = field(default_factory=list["HistoryEvent"])
     withheld: list[HistoryEvent] = field(default_factory=list["HistoryEvent"])
     next_ordinal: int = 0
     fence_etag: str | None = None
     consumed_ids: set[str] = field(default_factory=set[str])
     is_loaded: bool = False
+    is_left_open: bool = False
+
+    @property
+    def history(self) -> tuple[HistoryEvent, ...]:
+        """What is committed, in the order in which it is stored or will be."""
+        return (*self.stored, *self.withheld)
 
     @property
     def head(self) -> Head:
         """What decisions need to know of it."""
         record = self.record
-        return Head(record.execution_id, len(self.history), record.runtime_status)
+        return Head(
+            record.execution_id, len(self.stored) + len(self.withheld), record.runtime_status
+        )
 
     @property
     def is_ended(self) -> bool:
@@ -70,13 +79,15 @@ class HotInstance:
     @property
     def is_unanswered(self) -> bool:
         """Tell whether the stored history ends within an episode: steps are to be asked for."""
-        events = self.history
-        return bool(events) and not isinstance(events[-1], OrchestratorCompleted | ExecutionCompleted)
+        events = self.withheld or self.stored
+        return bool(events) and not isinstance(
+            events[-1], OrchestratorCompleted | ExecutionCompleted
+        )
 
     @property
     def completion(self) -> ExecutionCompleted | None:
         """Give the event that ended it."""
-        for event in reversed(self.history[-4:]):
+        for event in reversed(self.stored[-4:]):
             if isinstance(event, ExecutionCompleted):
                 return event
         return None

@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from func_host.durable.backend import StatusChange
 from func_host.durable.backends import rules
 from func_host.durable.backends.azure_storage.hot_instances import HotInstance
 from func_host.durable.backends.azure_storage.instance_rows import checkpoint_row
+from func_host.durable.backends.azure_storage.instance_store import NO_INPUT
 from func_host.durable.backends.azure_storage.messages import CLIENT, Envelope, Party
 from func_host.durable.codec import to_microseconds
 from func_host.durable.history import ExecutionStarted, GenericEvent
-from func_host.durable.backend import StatusChange
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -85,8 +86,32 @@ class Hub:
         self.inbox = inbox
         self.dispatcher = dispatcher
         self.known = known
+        self.has_unwritten = asyncio.Event()
+        self._stopping = asyncio.Event()
         self._locks: dict[str, tuple[asyncio.Lock, int]] = {}
         self._sequence = 0
+
+    # Life
+
+    @property
+    def is_stopping(self) -> bool:
+        """Tell whether what runs in the background is to end."""
+        return self._stopping.is_set()
+
+    def stop(self) -> None:
+        """Let what runs in the background end after the request it is waiting for."""
+        self._stopping.set()
+        self.has_unwritten.set()
+
+    async def pause(self, seconds: float) -> None:
+        """Sleep, but not beyond `stop`."""
+        asleep = asyncio.ensure_future(self.clock.sleep(seconds))
+        stopping = asyncio.ensure_future(self._stopping.wait())
+        try:
+            await asyncio.wait((asleep, stopping), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            asleep.cancel()
+            stopping.cancel()
 
     @asynccontextmanager
     async def alone(self, instance_id: str) -> AsyncIterator[None]:
@@ -125,11 +150,12 @@ class Hub:
         if hot.is_loaded:
             return
         loaded = await self.histories.load(instance_id, hot.record.execution_id)
-        hot.history = list(loaded.stored.events)
+        hot.stored = list(loaded.stored.events)
         hot.next_ordinal = loaded.stored.next_ordinal
         hot.fence_etag = loaded.etag
         hot.consumed_ids = set(loaded.consumed_ids)
         hot.is_loaded = True
+        hot.is_left_open = loaded.is_left_open
         completion = hot.completion
         if completion is not None and not hot.is_ended:
             hot.record = replace(
@@ -166,7 +192,7 @@ class Hub:
             was_parked=before.parked is not None,
         )
         if start is not None and start.input is None and before.input is not None:
-            row["Input"] = ""
+            row["Input"] = NO_INPUT
         for _ in range(_MERGE_TRIES):
             etag = await self.instances.merge(row, hot.row_etag)
             if etag is not None:

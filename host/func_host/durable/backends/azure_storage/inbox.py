@@ -168,9 +168,9 @@ class Inbox:
         for claim in self._claims.values():
             yield claim.ticket
 
-    def prompt_tickets(self) -> list[Ticket]:
+    def prompt_tickets(self, now: int) -> list[Ticket]:
         """Give the tickets of all but what is to come later."""
-        later = {message_id for _, message_id, _ in self._delayed}
+        later = {message_id for due, message_id, _ in self._delayed if due > now}
         held = [ticket for one, ticket in self._tickets.items() if one not in later]
         return held + [claim.ticket for claim in self._claims.values()]
 

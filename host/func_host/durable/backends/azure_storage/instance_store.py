@@ -14,6 +14,7 @@ from azure.core.exceptions import (
 )
 from azure.data.tables import UpdateMode
 
+from func_host.durable.backends import rules
 from func_host.durable.backends.azure_storage.filters import (
     INSTANCE_COLUMNS,
     instance_filter,
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from azure.data.tables import TableEntity
+
     from func_host.clock import IdSource
     from func_host.durable.backend import InstanceQuery, InstanceRecord
     from func_host.durable.backends.azure_storage.blobs import LargeValues
@@ -52,6 +54,9 @@ if TYPE_CHECKING:
     from func_host.durable.backends.azure_storage.client_tables import Table
     from func_host.durable.backends.azure_storage.names import TaskHubNames
     from func_host.durable.history import ExecutionStarted
+
+NO_INPUT: Final = " "
+"""Stands for an input that is no more: a merge cannot take a column away."""
 
 _TEXTS: Final = ("Input", "Output", "CustomStatus")
 
@@ -134,7 +139,9 @@ class InstanceStore:
         select = None if query.fetch_input else list(INSTANCE_COLUMNS)
         rows = self._table.query_entities(condition, select=select, results_per_page=limit)
         async for entity in rows:
-            yield (await self._read(entity)).record
+            record = (await self._read(entity)).record
+            if rules.matches(query, record):  # Azurite compares moments by the millisecond
+                yield record
 
     async def statuses(self) -> AsyncIterator[tuple[str, str]]:
         """Give the id and the status of every instance."""
@@ -196,7 +203,8 @@ class InstanceStore:
         )
         if custom is not None:
             record = replace(record, custom_status=(await self._blobs.get(custom)).decode())
-        record = replace(record, input=record.input or None)
+        if record.input == NO_INPUT:
+            record = replace(record, input=None)
         return StoredRow(replace(read, record=record), str(entity.metadata["etag"]))
 
     def _draw_suffix(self) -> str:

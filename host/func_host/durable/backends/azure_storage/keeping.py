@@ -1,4 +1,4 @@
-"""Keeps what is held from others, and writes statuses that could wait: the tasks in the background."""
+"""The background: what is held is kept, and statuses that could wait are written."""
 
 from __future__ import annotations
 
@@ -26,9 +26,10 @@ class Keeper:
     async def run(self) -> None:
         """Renew for as long as it runs."""
         hub = self._hub
-        while True:
-            await hub.clock.sleep(self._pause_s())
-            await self.renew()
+        while not hub.is_stopping:
+            await hub.pause(self._pause_s())
+            if not hub.is_stopping:
+                await self.renew()
 
     def _pause_s(self) -> float:
         """Give how long nothing can be due: new tickets last for a while, too."""
@@ -69,16 +70,18 @@ class StatusWriter:
     async def run(self) -> None:
         """Write what differs for long enough to be worth a request."""
         hub = self._hub
-        before: set[str] = set()
-        while True:
-            await hub.clock.sleep(hub.settings.status_delay_s)
-            dirty = {
-                one
-                for one, hot in hub.known.dirty()
-                if hot.record.runtime_status is not hot.row.runtime_status
-            }
-            await self._write(dirty & before)
-            before = dirty
+        while not hub.is_stopping:
+            await hub.has_unwritten.wait()
+            hub.has_unwritten.clear()
+            await hub.pause(hub.settings.status_delay_s)
+            if not hub.is_stopping:
+                await self._write(
+                    {
+                        one
+                        for one, hot in hub.known.dirty()
+                        if hot.record.runtime_status is not hot.row.runtime_status
+                    }
+                )
 
     async def flush(self) -> None:
         """Write all that is not written yet."""

@@ -68,15 +68,17 @@ class Writable:
         )
 
 
-def writable(events: Sequence[HistoryEvent], *, is_open: bool) -> Writable:
-    """Divide events that are not stored yet; `is_open` says that activities are in flight."""
+def writable(events: Sequence[HistoryEvent], *, is_ended: bool) -> Writable:
+    """Divide events that are not stored yet; of an instance that has ended nothing must wait."""
+    if is_ended:
+        return Writable(tuple(events), ())
     answered = {event.task_scheduled_id for event in events if isinstance(event, _RESULTS)}
     now: list[HistoryEvent] = []
     later: list[HistoryEvent] = []
     for event in events:
         is_unanswered = isinstance(event, TaskScheduled) and event.event_id not in answered
         (later if is_unanswered else now).append(event)
-    if now and isinstance(now[-1], OrchestratorCompleted) and (later or is_open):
+    if now and isinstance(now[-1], OrchestratorCompleted) and later:
         later.append(now.pop())
     return Writable(tuple(now), tuple(later))
 
@@ -108,4 +110,3 @@ def after_last_message(events: Sequence[HistoryEvent]) -> int:
         if isinstance(event, _MESSAGES):
             return position + 1
     return 0
-
