@@ -172,6 +172,18 @@ async def fire_and_forget(context: OrchestrationContext) -> str:
     return child_id
 
 
+async def rewindable(context: OrchestrationContext) -> list[str]:
+    return [
+        await context.call_activity("Say", "before", str),
+        await context.call_activity("NeedsFix", None, str),
+    ]
+
+
+async def rewind_parent(context: OrchestrationContext) -> Any:
+    child_id = f"{context.instance_id}-child"
+    return await context.call_sub_orchestrator("Rewindable", None, child_id)
+
+
 def wait_one(context: OrchestrationContext) -> Steps:
     return (yield context.wait_for_external_event("Go"))
 
@@ -277,6 +289,8 @@ ORCHESTRATORS: dict[str, Callable[[OrchestrationContext], Any]] = {
     "ParentRetries": parent_retries,
     "ParentCatches": parent_catches,
     "FireAndForget": fire_and_forget,
+    "Rewindable": rewindable,
+    "RewindParent": rewind_parent,
     "WaitOne": wait_one,
     "Rounds": rounds,
     "RoundsActivity": rounds_activity,

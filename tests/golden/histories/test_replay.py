@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from func_host.durable.actions import ScheduleTask
 from func_host.durable.engine.commit import record_of
 from func_host.durable.engine.options import RunOptions
 from func_host.durable.engine.replay import OrchestratorRun
 from func_host.durable.engine.state import OrchestrationState
 from func_host.durable.executor import replay_safe
-from func_host.durable.history import ExecutionCompleted, OrchestratorCompleted
+from func_host.durable.history import ExecutionCompleted, GenericEvent, OrchestratorCompleted
 from tests.golden.histories.orchestrators import ORCHESTRATORS
 from tests.golden.histories.rows import histories, read_scenario, read_takeover, rows_of
 from tests.host.durable.engine.driving import Catalog
@@ -61,11 +62,17 @@ TAKEOVERS = [
 ]
 
 
-def run_of(history: list[HistoryEvent]) -> OrchestratorRun:
+REWOUND = ["rewind", "rewind-sub-orchestration"]
+
+
+def run_of(history: list[HistoryEvent], *, whole_episodes: bool = True) -> OrchestratorRun:
     started = OrchestrationState(history).started
     assert started is not None
     options = RunOptions(
-        catalog=Catalog(), replay_safe=replay_safe, timer_leg_max=timedelta(days=3)
+        catalog=Catalog(),
+        replay_safe=replay_safe,
+        timer_leg_max=timedelta(days=3),
+        whole_episodes=whole_episodes,
     )
     return OrchestratorRun(started.name, ORCHESTRATORS[started.name], options)
 
@@ -109,6 +116,27 @@ def test_each_recorded_episode_asks_for_what_it_asked_for_then(
 
     expected = [event for event in history if event.event_id != -1]
     assert [_step(each) for each in asked] == [_step(each) for each in expected]
+    run.close()
+
+
+@pytest.mark.parametrize(("scenario", "instance_id", "history"), recorded_instances(REWOUND))
+def test_a_history_that_was_rewound_replays_where_steps_may_be_missing(
+    scenario: str, instance_id: str, history: list[HistoryEvent]
+) -> None:
+    run = run_of(history, whole_episodes=False)
+    run.replay(history)
+
+    assert run.take_actions() == []
+    run.close()
+
+
+def test_the_wake_up_after_a_rewind_asks_for_the_failed_step_again() -> None:
+    history = histories(read_scenario("rewind")["final_history"])["golden-rewind"]
+    wake_up = max(n for n, event in enumerate(history) if isinstance(event, GenericEvent))
+    run = run_of(history, whole_episodes=False)
+    run.replay(history[: wake_up + 1])
+
+    assert run.take_actions() == [ScheduleTask(1, "NeedsFix", "null")]
     run.close()
 
 
