@@ -24,7 +24,7 @@ from func_host.invocation.invoker import Invocation
 from func_host.testing.conformance.programs import index_with
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Collection, Mapping
+    from collections.abc import AsyncGenerator, Collection, Mapping
 
     from func_bindings.durable.context import OrchestrationContext
     from func_host.durable.backend import InstanceRecord
@@ -84,9 +84,10 @@ class _Invoker:
         self.reached = asyncio.Event()
         self._held = held
 
-    def start(self, _function: IndexedFunction, values: Mapping[str, object]) -> Invocation:
+    def start(self, function: IndexedFunction, values: Mapping[str, object]) -> Invocation:
         invocation = Invocation(asyncio.get_running_loop())
         (value,) = values.values()
+        assert not function.is_async
         self.called.append(str(value))
         if str(value) in self._held:
             self.reached.set()
@@ -94,8 +95,8 @@ class _Invoker:
             invocation.end(value, None)
         return invocation
 
-    def abandon(self, _invocation: Invocation) -> None:
-        """Nothing to stop."""
+    async def invoke(self, function: IndexedFunction, values: Mapping[str, object]) -> Any:
+        return await self.start(function, values).outcome
 
 
 class _Host:
@@ -158,7 +159,7 @@ class _Host:
 
 
 @asynccontextmanager
-async def _running(host: _Host, *, dies: bool = False) -> AsyncIterator[_Host]:
+async def _running(host: _Host, *, dies: bool = False) -> AsyncGenerator[_Host]:
     async with host.backend:
         running = asyncio.ensure_future(host.worker.run())
         try:
@@ -170,6 +171,11 @@ async def _running(host: _Host, *, dies: bool = False) -> AsyncIterator[_Host]:
             await asyncio.gather(running, return_exceptions=True)
 
 
+async def _a_moment(seconds: float = 0.3) -> None:
+    """Let the worker go on: nothing tells when it has."""
+    await SystemClock().sleep(seconds)
+
+
 async def _cost(host: _Host, name: str, given: str | None = None) -> tuple[int, InstanceRecord]:
     before = host.requests
     await host.start(name, given)
@@ -177,8 +183,6 @@ async def _cost(host: _Host, name: str, given: str | None = None) -> tuple[int, 
     await host.backend.get_instance("one")
     async with host.backend.in_progress():
         cost = host.requests - before
-    kinds = host.clients.counter.snapshot()
-    print(name, given, cost, {f"{kind.operation} {kind.status}": n for kind, n in kinds.items()})
     return cost, record
 
 
@@ -220,14 +224,14 @@ async def test_events_from_this_process_cost_two_each(
     async with _running(_Host(connection, names)) as host:
         await host.start("listener", "4")
         async with asyncio.timeout(PATIENCE_S):
-            while not (await host.backend.get_history("one")):
-                await asyncio.sleep(0.01)
+            while not await host.backend.get_history("one"):
+                await _a_moment(0.01)
         await host.raised("go")
-        await asyncio.sleep(0.3)
+        await _a_moment()
         before = host.requests
         for _ in range(2):
             await host.raised("go")
-            await asyncio.sleep(0.3)
+            await _a_moment()
         cost = host.requests - before
         await host.raised("go")
         assert (await host.end()).output == "[1,1,1,1]"
@@ -255,7 +259,7 @@ async def test_another_host_goes_on_where_one_has_died(
         await host.start(name, given)
         async with asyncio.timeout(PATIENCE_S):
             await host.invoker.reached.wait()
-            await asyncio.sleep(0.3)
+            await _a_moment()
 
     async with _running(_Host(connection, names, settings=settings)) as other:
         record = await other.end()

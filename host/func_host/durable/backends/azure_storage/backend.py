@@ -6,7 +6,7 @@ import asyncio
 import functools
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING, Concatenate, Final, ParamSpec, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, Self, TypeVar
 
 import msgspec
 
@@ -26,6 +26,7 @@ from func_host.durable.backends.azure_storage.blobs import LargeValues
 from func_host.durable.backends.azure_storage.client_errors import STORAGE_ERRORS, explain
 from func_host.durable.backends.azure_storage.committing import Committer
 from func_host.durable.backends.azure_storage.control_queues import ControlQueues
+from func_host.durable.backends.azure_storage.direct_delivery import DirectDelivery
 from func_host.durable.backends.azure_storage.history_store import HistoryStore
 from func_host.durable.backends.azure_storage.hot_instances import HotInstance, HotInstances
 from func_host.durable.backends.azure_storage.hub import Hub, HubSettings, shown
@@ -38,11 +39,11 @@ from func_host.durable.backends.dispatch import Dispatcher
 from func_host.durable.codec import to_microseconds
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-    from types import TracebackType
+    from collections.abc import AsyncGenerator, Callable, Sequence
+    from types import CoroutineType, TracebackType
 
     from func_host.clock import Clock, IdSource
-    from func_host.durable.backend import Commit, InstanceQuery, InstanceRecord, WorkItem
+    from func_host.durable.backend import Commit, InstanceQuery, InstanceRecord, MessageId, WorkItem
     from func_host.durable.backends.azure_storage.client import StorageClients
     from func_host.durable.backends.azure_storage.control_queues import Ticket
     from func_host.durable.backends.azure_storage.names import TaskHubNames
@@ -57,8 +58,8 @@ _PURGE_PAGE: Final = 1_000
 
 
 def _explained(
-    method: Callable[Concatenate[AzureStorageBackend, P], Awaitable[T]],
-) -> Callable[Concatenate[AzureStorageBackend, P], Awaitable[T]]:
+    method: Callable[Concatenate[AzureStorageBackend, P], CoroutineType[Any, Any, T]],
+) -> Callable[Concatenate[AzureStorageBackend, P], CoroutineType[Any, Any, T]]:
     """Say what a storage client raises in the words of a backend."""
 
     @functools.wraps(method)
@@ -100,6 +101,7 @@ class AzureStorageBackend:
         inbox = Inbox()
         blobs = LargeValues(clients, names)
         self._completions = Completions()
+        self._direct = DirectDelivery()
         self._hub = Hub(
             settings=settings,
             clock=clock,
@@ -191,6 +193,7 @@ class AzureStorageBackend:
         self._hub.stop()
         self._hub.dispatcher.close()
         self._completions.close()
+        self._direct.close()
 
     async def _leave(self) -> None:
         if self._is_entered:
@@ -210,7 +213,7 @@ class AzureStorageBackend:
             await queues.hide(ticket, invisible_s=0)
 
     @asynccontextmanager
-    async def in_progress(self) -> AsyncIterator[None]:
+    async def in_progress(self) -> AsyncGenerator[None]:
         """Hold closing up until a call is over.
 
         Raises:
@@ -292,12 +295,26 @@ class AzureStorageBackend:
     async def send_message(self, instance_id: str, event: MessageEvent) -> None:
         """Store a message to an instance that exists and has not ended."""
         hub = self._hub
+        direct: MessageId | None = None
         async with hub.alone(instance_id):
             hot = await hub.instance(instance_id)
             rules.check_reachable(instance_id, None if hot is None else hot.head)
-            envelope = hub.envelope(instance_id, event, None)
-            ticket = await hub.queues.put(envelope, invisible_s=hub.settings.visibility_s)
-            hub.deliver(instance_id, event, None, ticket)
+            if self._direct.is_possible and not hub.inbox.of(instance_id):
+                direct = hub.deliver(instance_id, event, None, None)
+        if direct is not None and await self._direct.is_consumed(direct):
+            return
+        async with hub.alone(instance_id):
+            if direct is not None and hub.inbox.is_held(instance_id, direct):
+                hub.inbox.attach(direct, await self._put(instance_id, event))
+                return
+            hot = await hub.instance(instance_id)
+            rules.check_reachable(instance_id, None if hot is None else hot.head)
+            hub.deliver(instance_id, event, None, await self._put(instance_id, event))
+
+    async def _put(self, instance_id: str, event: MessageEvent) -> Ticket:
+        hub = self._hub
+        envelope = hub.envelope(instance_id, event, None)
+        return await hub.queues.put(envelope, invisible_s=hub.settings.visibility_s)
 
     @_explained
     async def get_instance(
@@ -397,7 +414,8 @@ class AzureStorageBackend:
 
     async def next_work_item(self) -> WorkItem:
         """Wait for an instance that has something to do, in order of waiting."""
-        return await self._hub.dispatcher.next()
+        with self._direct.idle_worker():
+            return await self._hub.dispatcher.next()
 
     @_explained
     async def load(self, instance_id: str) -> StoredInstance | None:
@@ -421,6 +439,7 @@ class AzureStorageBackend:
         """Write one step; what is in memory of an instance changes only with what is stored."""
         async with self._hub.alone(commit.instance_id):
             await self._committer.commit(commit)
+        self._direct.consumed(commit.consumed)
         if commit.status.runtime_status.is_terminal:
             self._completions.ended(commit.instance_id)
 

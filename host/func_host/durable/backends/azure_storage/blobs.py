@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
@@ -35,10 +36,8 @@ class LargeValues:
         try:
             await container.upload_blob(name, content, overwrite=True, content_settings=settings)
         except ResourceNotFoundError:
-            try:
+            with suppress(ResourceExistsError):  # another writer was quicker
                 await container.create_container()
-            except ResourceExistsError:
-                pass  # another writer was quicker
             await container.upload_blob(name, content, overwrite=True, content_settings=settings)
 
     async def get(self, name: str) -> bytes:

@@ -176,7 +176,7 @@ class ControlQueues:
             if isinstance(envelope, LargeMessage):
                 envelope = decode_envelope(await self._blobs.get(envelope.blob_name))
             if isinstance(envelope, LargeMessage):
-                raise UnreadableError("The blob of a message names another blob.")
+                envelope = _refuse_blob_of_blob()
         except (UnreadableError, ResourceNotFoundError) as error:
             delay_s = min(2**count, POISON_DELAY_MAX_S)
             logger.warning("a message cannot be read and is put off: %s", error)
@@ -188,6 +188,10 @@ class ControlQueues:
             inserted=message.inserted_on,
             dequeue_count=count,
         )
+
+
+def _refuse_blob_of_blob() -> Envelope:
+    raise UnreadableError("The blob of a message names another blob.")
 
 
 def _blob_name(envelope: Envelope) -> str:

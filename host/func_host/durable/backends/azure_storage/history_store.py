@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError
-from azure.data.tables import TableEntity, UpdateMode
+from azure.data.tables import UpdateMode
 
 from func_host.durable.backend import StaleCommitError
 from func_host.durable.backends.azure_storage.filters import (
@@ -270,8 +270,9 @@ class HistoryStore:
         return list(await asyncio.gather(*map(read, rows)))
 
 
-def _etag_of(entity: TableEntity) -> str:
-    return str(entity.metadata["etag"])
+def _etag_of(entity: Mapping[str, Any]) -> str:
+    metadata = cast("Mapping[str, Any]", getattr(entity, "metadata", {}))
+    return str(metadata["etag"])
 
 
 def _size(row: Row) -> int:

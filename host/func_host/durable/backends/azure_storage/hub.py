@@ -18,11 +18,11 @@ from func_host.durable.codec import to_microseconds
 from func_host.durable.history import ExecutionStarted, GenericEvent
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator
     from datetime import datetime
 
     from func_host.clock import Clock, IdSource
-    from func_host.durable.backend import InstanceRecord
+    from func_host.durable.backend import InstanceRecord, MessageId
     from func_host.durable.backends.azure_storage.blobs import LargeValues
     from func_host.durable.backends.azure_storage.control_queues import ControlQueues, Ticket
     from func_host.durable.backends.azure_storage.history_store import HistoryStore
@@ -114,7 +114,7 @@ class Hub:
             stopping.cancel()
 
     @asynccontextmanager
-    async def alone(self, instance_id: str) -> AsyncIterator[None]:
+    async def alone(self, instance_id: str) -> AsyncGenerator[None]:
         """Let one task at a time change an instance."""
         lock, users = self._locks.get(instance_id) or (asyncio.Lock(), 0)
         self._locks[instance_id] = (lock, users + 1)
@@ -254,8 +254,11 @@ class Hub:
         ticket: Ticket | None,
         *,
         visible_at: datetime | None = None,
-    ) -> None:
-        """Hand a durable message over to its instance, now or when it is due."""
+    ) -> MessageId:
+        """Hand a message over to its instance, now or when it is due; it has a ticket, or a sender.
+
+        One without a ticket is in no queue, and its sender waits for it to be consumed.
+        """
         now = to_microseconds(self.clock.now())
         due = now if visible_at is None else to_microseconds(visible_at)
         arrival, is_delayed = self.inbox.add(
@@ -265,6 +268,7 @@ class Hub:
             self.dispatcher.delayed(due, arrival.message.id)
         else:
             self.dispatcher.arrived(arrival)
+        return arrival.message.id
 
     async def drop_messages(self, instance_id: str, *, but_starts_of_others: bool) -> None:
         """Delete all that is held of an instance that has ended, or is gone."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from azure.core import MatchConditions
 from azure.core.exceptions import (
@@ -42,10 +42,8 @@ from func_host.durable.backends.azure_storage.table_rows import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
     from datetime import datetime
-
-    from azure.data.tables import TableEntity
 
     from func_host.clock import IdSource
     from func_host.durable.backend import InstanceQuery, InstanceRecord
@@ -88,7 +86,7 @@ class InstanceStore:
 
     async def get(self, instance_id: str, *, fetch_input: bool = True) -> StoredRow | None:
         """Read a row, with the texts that lie in blobs."""
-        select = None if fetch_input else list(INSTANCE_COLUMNS)
+        select = None if fetch_input else [str(column) for column in INSTANCE_COLUMNS]
         query = self._table.query_entities(instance_filter(instance_id), select=select)
         async for entity in query:
             return await self._read(entity)
@@ -136,7 +134,7 @@ class InstanceStore:
         if after:
             key = escape_key(after).replace("'", "''")
             condition += f"{' and ' if condition else ''}(PartitionKey gt '{key}')"
-        select = None if query.fetch_input else list(INSTANCE_COLUMNS)
+        select = None if query.fetch_input else [str(column) for column in INSTANCE_COLUMNS]
         rows = self._table.query_entities(condition, select=select, results_per_page=limit)
         async for entity in rows:
             record = (await self._read(entity)).record
@@ -188,7 +186,7 @@ class InstanceStore:
                 moved[column] = self._blobs.url(name)
         return moved
 
-    async def _read(self, entity: TableEntity) -> StoredRow:
+    async def _read(self, entity: Mapping[str, Any]) -> StoredRow:
         row = read_row(entity)
         container = self._blobs.container_name
         read = read_instance_row(row, container=container)
@@ -205,7 +203,8 @@ class InstanceStore:
             record = replace(record, custom_status=(await self._blobs.get(custom)).decode())
         if record.input == NO_INPUT:
             record = replace(record, input=None)
-        return StoredRow(replace(read, record=record), str(entity.metadata["etag"]))
+        metadata = cast("Mapping[str, Any]", getattr(entity, "metadata", {}))
+        return StoredRow(replace(read, record=record), str(metadata["etag"]))
 
     def _draw_suffix(self) -> str:
         return self._ids.new_id()[:8].upper()
