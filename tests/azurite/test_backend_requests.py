@@ -217,7 +217,7 @@ async def test_a_timer_costs_at_most_four_more_than_nothing(
     assert cost - 5 <= 4
 
 
-async def test_events_from_this_process_cost_two_each(
+async def test_events_from_this_process_cost_one_each(
     connection: StorageConnection, names: TaskHubNames
 ) -> None:
     """They are in the history when the call returns."""
@@ -235,7 +235,7 @@ async def test_events_from_this_process_cost_two_each(
         cost = host.requests - before
         await host.raised("go")
         assert (await host.end()).output == "[1,1,1,1]"
-    assert cost <= 4
+    assert cost <= 2
 
 
 @pytest.mark.parametrize(("name", "given"), [("again", "0"), ("parent", None)])

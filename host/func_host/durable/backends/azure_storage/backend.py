@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, Self, TypeVar
+from typing import TYPE_CHECKING, Final, Self
 
 import msgspec
 
@@ -39,8 +38,8 @@ from func_host.durable.backends.dispatch import Dispatcher
 from func_host.durable.codec import to_microseconds
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Sequence
-    from types import CoroutineType, TracebackType
+    from collections.abc import AsyncGenerator, Sequence
+    from types import TracebackType
 
     from func_host.clock import Clock, IdSource
     from func_host.durable.backend import Commit, InstanceQuery, InstanceRecord, MessageId, WorkItem
@@ -49,28 +48,9 @@ if TYPE_CHECKING:
     from func_host.durable.backends.azure_storage.names import TaskHubNames
     from func_host.durable.history import ExecutionStarted, HistoryEvent, MessageEvent
 
-P = ParamSpec("P")
-T = TypeVar("T")
-
 _FEATURES: Final = BackendFeatures(timer_leg_max=timedelta(days=3), whole_episodes=False)
 _REPLACE_TRIES: Final = 5
 _PURGE_PAGE: Final = 1_000
-
-
-def _explained(
-    method: Callable[Concatenate[AzureStorageBackend, P], CoroutineType[Any, Any, T]],
-) -> Callable[Concatenate[AzureStorageBackend, P], CoroutineType[Any, Any, T]]:
-    """Say what a storage client raises in the words of a backend."""
-
-    @functools.wraps(method)
-    async def call(self: AzureStorageBackend, *args: P.args, **kwargs: P.kwargs) -> T:
-        async with self.in_progress():
-            try:
-                return await method(self, *args, **kwargs)
-            except STORAGE_ERRORS as error:
-                raise explain(error, self.connection) from error
-
-    return call
 
 
 class AzureStorageBackend:
@@ -214,16 +194,18 @@ class AzureStorageBackend:
 
     @asynccontextmanager
     async def in_progress(self) -> AsyncGenerator[None]:
-        """Hold closing up until a call is over.
+        """Hold closing up until a call is over, and say what went wrong in our own words.
 
         Raises:
-            BackendUnavailableError: The backend is not open.
+            BackendUnavailableError: The backend is not open, or the storage does not answer.
         """
         if not self._is_open:
             raise BackendUnavailableError("The task hub on Azure Storage is not open.")
         self._calls += 1
         try:
             yield
+        except STORAGE_ERRORS as error:
+            raise explain(error, self.connection) from error
         finally:
             self._calls -= 1
             if not self._calls:
@@ -231,36 +213,36 @@ class AzureStorageBackend:
 
     # Clients
 
-    @_explained
     async def create_instance(
         self, start: ExecutionStarted, *, replace_unfinished: bool = False
     ) -> None:
         """Store a new instance as `Pending` and its start message."""
-        hub, instance_id = self._hub, start.orchestration_instance.instance_id
-        async with hub.alone(instance_id):
-            known = hub.known.get(instance_id, self._clock.monotonic())
-            if known is not None:
-                rules.check_creatable(
-                    instance_id, known.head, replace_unfinished=replace_unfinished
-                )
-            numbered = msgspec.structs.replace(start, generation=start.generation or 0)
-            envelope = hub.envelope(instance_id, numbered, None)
-            visible_at = start.scheduled_start_time
-            ticket = await hub.queues.put(envelope, invisible_s=hub.hidden_s(visible_at))
-            blob = hub.queues.message_blob(envelope)
-            try:
-                hot = await self._write_row(start, blob, replace_unfinished=replace_unfinished)
-            except BaseException:
-                await hub.queues.delete(ticket)
-                raise
-            if hot.row is not hot.record:  # it has taken the place of another
-                hot.row = hot.record
-                hub.dispatcher.replaced(instance_id)
-                await hub.drop_messages(instance_id, but_starts_of_others=False)
-            hub.known.put(instance_id, hot)
-            execution_id = start.orchestration_instance.execution_id
-            hub.deliver(instance_id, start, execution_id, ticket, visible_at=visible_at)
-            self._completions.ended(instance_id)
+        async with self.in_progress():
+            hub, instance_id = self._hub, start.orchestration_instance.instance_id
+            async with hub.alone(instance_id):
+                known = hub.known.get(instance_id, self._clock.monotonic())
+                if known is not None:
+                    rules.check_creatable(
+                        instance_id, known.head, replace_unfinished=replace_unfinished
+                    )
+                numbered = msgspec.structs.replace(start, generation=start.generation or 0)
+                envelope = hub.envelope(instance_id, numbered, None)
+                visible_at = start.scheduled_start_time
+                ticket = await hub.queues.put(envelope, invisible_s=hub.hidden_s(visible_at))
+                blob = hub.queues.message_blob(envelope)
+                try:
+                    hot = await self._write_row(start, blob, replace_unfinished=replace_unfinished)
+                except BaseException:
+                    await hub.queues.delete(ticket)
+                    raise
+                if hot.row is not hot.record:  # it has taken the place of another
+                    hot.row = hot.record
+                    hub.dispatcher.replaced(instance_id)
+                    await hub.drop_messages(instance_id, but_starts_of_others=False)
+                hub.known.put(instance_id, hot)
+                execution_id = start.orchestration_instance.execution_id
+                hub.deliver(instance_id, start, execution_id, ticket, visible_at=visible_at)
+                self._completions.ended(instance_id)
 
     async def _write_row(
         self, start: ExecutionStarted, blob: str | None, *, replace_unfinished: bool
@@ -291,68 +273,67 @@ class AzureStorageBackend:
                 return HotInstance(record, old, etag, now)
         raise BackendUnavailableError(f"The instance '{instance_id}' changes all the time.")
 
-    @_explained
     async def send_message(self, instance_id: str, event: MessageEvent) -> None:
         """Store a message to an instance that exists and has not ended."""
-        hub = self._hub
-        direct: MessageId | None = None
-        async with hub.alone(instance_id):
-            hot = await hub.instance(instance_id)
-            rules.check_reachable(instance_id, None if hot is None else hot.head)
-            if self._direct.is_possible and not hub.inbox.of(instance_id):
-                direct = hub.deliver(instance_id, event, None, None)
-        if direct is not None and await self._direct.is_consumed(direct):
-            return
-        async with hub.alone(instance_id):
-            if direct is not None and hub.inbox.is_held(instance_id, direct):
-                hub.inbox.attach(direct, await self._put(instance_id, event))
+        async with self.in_progress():
+            hub = self._hub
+            direct: MessageId | None = None
+            async with hub.alone(instance_id):
+                hot = await hub.instance(instance_id)
+                rules.check_reachable(instance_id, None if hot is None else hot.head)
+                if self._direct.is_possible and not hub.inbox.of(instance_id):
+                    direct = hub.deliver(instance_id, event, None, None)
+            if direct is not None and await self._direct.is_consumed(direct):
                 return
-            hot = await hub.instance(instance_id)
-            rules.check_reachable(instance_id, None if hot is None else hot.head)
-            hub.deliver(instance_id, event, None, await self._put(instance_id, event))
+            async with hub.alone(instance_id):
+                if direct is not None and hub.inbox.is_held(instance_id, direct):
+                    hub.inbox.attach(direct, await self._put(instance_id, event))
+                    return
+                hot = await hub.instance(instance_id)
+                rules.check_reachable(instance_id, None if hot is None else hot.head)
+                hub.deliver(instance_id, event, None, await self._put(instance_id, event))
 
     async def _put(self, instance_id: str, event: MessageEvent) -> Ticket:
         hub = self._hub
         envelope = hub.envelope(instance_id, event, None)
         return await hub.queues.put(envelope, invisible_s=hub.settings.visibility_s)
 
-    @_explained
     async def get_instance(
         self, instance_id: str, *, fetch_input: bool = True
     ) -> InstanceRecord | None:
         """Give the status row as last committed."""
-        hot = await self._hub.instance(instance_id)
-        return None if hot is None else shown(hot.record, fetch_input=fetch_input)
+        async with self.in_progress():
+            hot = await self._hub.instance(instance_id)
+            return None if hot is None else shown(hot.record, fetch_input=fetch_input)
 
-    @_explained
     async def get_history(self, instance_id: str) -> Sequence[HistoryEvent]:
         """Give the committed history of the current execution; empty where there is none."""
-        async with self._hub.alone(instance_id):
+        async with self.in_progress(), self._hub.alone(instance_id):
             hot = await self._hub.instance(instance_id)
             if hot is None:
                 return ()
             await self._hub.with_history(instance_id, hot)
             return hot.history
 
-    @_explained
     async def query_instances(self, query: InstanceQuery) -> InstancePage:
         """Give one page of the instances that match, in the order of the table."""
-        after = rules.position_of(query.continuation_token)
-        if query.runtime_status == ():
-            return InstancePage(())
-        await self._statuses.flush()
-        found: list[InstanceRecord] = []
-        limit = query.page_size + 1
-        async for record in self._hub.instances.find(query, after=after, limit=limit):
-            if len(found) == query.page_size:
-                return InstancePage(tuple(found), rules.token_after(found[-1].instance_id))
-            found.append(shown(record, fetch_input=query.fetch_input))
-        return InstancePage(tuple(found))
+        async with self.in_progress():
+            after = rules.position_of(query.continuation_token)
+            if query.runtime_status == ():
+                return InstancePage(())
+            await self._statuses.flush()
+            found: list[InstanceRecord] = []
+            limit = query.page_size + 1
+            async for record in self._hub.instances.find(query, after=after, limit=limit):
+                if len(found) == query.page_size:
+                    return InstancePage(tuple(found), rules.token_after(found[-1].instance_id))
+                found.append(shown(record, fetch_input=query.fetch_input))
+            return InstancePage(tuple(found))
 
-    @_explained
     async def purge_instance(self, instance_id: str) -> bool:
         """Delete all that is stored of an instance that has ended; False where there is none."""
-        return await self._purge(instance_id)
+        async with self.in_progress():
+            return await self._purge(instance_id)
 
     async def _purge(self, instance_id: str) -> bool:
         hub = self._hub
@@ -376,18 +357,18 @@ class AzureStorageBackend:
             self._completions.ended(instance_id)
             return True
 
-    @_explained
     async def purge_instances(self, query: InstanceQuery) -> int:
         """Delete the instances that match and have ended; give how many."""
-        if query.runtime_status == ():
-            return 0
-        await self._statuses.flush()
-        found = self._hub.instances.find(query, after="", limit=_PURGE_PAGE)
-        ended = [one.instance_id async for one in found if one.runtime_status.is_terminal]
-        purged = 0
-        for instance_id in ended:
-            purged += await self._purge(instance_id)
-        return purged
+        async with self.in_progress():
+            if query.runtime_status == ():
+                return 0
+            await self._statuses.flush()
+            found = self._hub.instances.find(query, after="", limit=_PURGE_PAGE)
+            ended = [one.instance_id async for one in found if one.runtime_status.is_terminal]
+            purged = 0
+            for instance_id in ended:
+                purged += await self._purge(instance_id)
+            return purged
 
     async def wait_for_completion(self, instance_id: str) -> InstanceRecord:
         """Wait until the instance has ended."""
@@ -400,15 +381,15 @@ class AzureStorageBackend:
                     return record
                 await ended.wait()
 
-    @_explained
     async def summary(self) -> HubSummary:
         """Count the instances by status."""
-        await self._statuses.flush()
-        counts: dict[OrchestrationRuntimeStatus, int] = {}
-        async for _, text in self._hub.instances.statuses():
-            status = OrchestrationRuntimeStatus(text)
-            counts[status] = counts.get(status, 0) + 1
-        return HubSummary(instances=counts)
+        async with self.in_progress():
+            await self._statuses.flush()
+            counts: dict[OrchestrationRuntimeStatus, int] = {}
+            async for _, text in self._hub.instances.statuses():
+                status = OrchestrationRuntimeStatus(text)
+                counts[status] = counts.get(status, 0) + 1
+            return HubSummary(instances=counts)
 
     # The worker
 
@@ -417,10 +398,9 @@ class AzureStorageBackend:
         with self._direct.idle_worker():
             return await self._hub.dispatcher.next()
 
-    @_explained
     async def load(self, instance_id: str) -> StoredInstance | None:
         """Give the instance with its whole history, or None where there is none."""
-        async with self._hub.alone(instance_id):
+        async with self.in_progress(), self._hub.alone(instance_id):
             hot = await self._hub.instance(instance_id)
             if hot is None:
                 return None
@@ -434,17 +414,16 @@ class AzureStorageBackend:
                 parked=hot.record.parked,
             )
 
-    @_explained
     async def commit(self, commit: Commit) -> None:
         """Write one step; what is in memory of an instance changes only with what is stored."""
-        async with self._hub.alone(commit.instance_id):
-            await self._committer.commit(commit)
-        self._direct.consumed(commit.consumed)
-        if commit.status.runtime_status.is_terminal:
-            self._completions.ended(commit.instance_id)
+        async with self.in_progress():
+            async with self._hub.alone(commit.instance_id):
+                await self._committer.commit(commit)
+            self._direct.consumed(commit.consumed)
+            if commit.status.runtime_status.is_terminal:
+                self._completions.ended(commit.instance_id)
 
-    @_explained
     async def abandon(self, instance_id: str) -> None:
         """Forget what was delivered to this instance: what is unconsumed is handed out again."""
-        async with self._hub.alone(instance_id):
+        async with self.in_progress(), self._hub.alone(instance_id):
             self._hub.dispatcher.abandon(instance_id)

@@ -222,13 +222,12 @@ class Committer:
         for first in range(0, len(outbox), _PUTS_AT_ONCE):
             some = outbox[first : first + _PUTS_AT_ONCE]
             sent += await asyncio.gather(*(self._put(one, sender, episode) for one in some))
-            starts = [
-                one
-                for one in some
-                if isinstance(one.event, ExecutionStarted) and one.instance_id not in made
-            ]
-            made |= {one.instance_id for one in starts}
-            await asyncio.gather(*map(self._insert_child, starts))
+            starts: dict[str, OutgoingMessage] = {}
+            for one in some:
+                if isinstance(one.event, ExecutionStarted) and one.instance_id not in made:
+                    starts.setdefault(one.instance_id, one)
+            made |= starts.keys()
+            await asyncio.gather(*map(self._insert_child, starts.values()))
         return sent
 
     async def _put(self, message: OutgoingMessage, sender: Party, episode: int) -> _Sent:
