@@ -8,7 +8,7 @@ object and free ones.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from func_bindings.durable import triggers as durable
 from func_bindings.http import AuthLevel, HttpMethod
@@ -29,6 +29,22 @@ class Blueprint:
     def functions(self) -> tuple[Callable[..., Any], ...]:
         """The functions decorated through this object, in their order."""
         return tuple(self._own_functions)
+
+    if not TYPE_CHECKING:  # a type checker shall go on to say that there is no such method
+
+        def __getattr__(self, name: str) -> Any:
+            """Say what is served where a decorator of Azure Functions is not.
+
+            Raises:
+                AttributeError: Always.
+            """
+            message = f"'{type(self).__name__}' object has no attribute '{name}'"
+            if name.endswith(("_trigger", "_input", "_output", "schedule")):
+                message += (
+                    ": this version of func-host serves route, activity_trigger, "
+                    "orchestration_trigger and durable_client_input"
+                )
+            raise AttributeError(message)
 
     def function_name(self, name: str) -> Callable[[F], F]:
         """Name a function otherwise than Python does."""

@@ -129,3 +129,12 @@ def test_a_wrapper_between_the_decorators_takes_the_place_of_what_it_wraps() -> 
         return inner(x) * 2
 
     assert app.functions == (outer,)
+
+
+def test_a_decorator_that_is_not_served_says_what_is() -> None:
+    app: Any = FunctionApp()
+
+    with pytest.raises(AttributeError, match=r"'timer_trigger': this version .* serves route, "):
+        app.timer_trigger(schedule="0 * * * * *")
+    with pytest.raises(AttributeError, match=r"has no attribute 'rout'$"):
+        _ = app.rout

@@ -11,6 +11,9 @@ from func_host.durable.history import Failure
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+APP_PACKAGES = "func_apps."
+"""What the host puts before the name of an app's package; see `indexing`."""
+
 CAUSES_MAX = 16
 """How long a chain of causes may get before it is cut."""
 
@@ -47,13 +50,17 @@ def _failure_of(
 
 
 def type_name(error: BaseException) -> str:
-    """Name an exception class as a reader of the code knows it: built-in ones without module."""
+    """Name an exception class as a reader of the code knows it.
+
+    Built-in ones come without module, those of an app without the package that the host puts it in.
+    """
     kind = type(error)
-    return (
-        kind.__qualname__
-        if kind.__module__ == "builtins"
-        else f"{kind.__module__}.{kind.__qualname__}"
-    )
+    module = kind.__module__
+    if module.startswith(APP_PACKAGES):
+        module = module.removeprefix(APP_PACKAGES).partition(".")[2]
+    elif module == "builtins":
+        module = ""
+    return f"{module}.{kind.__qualname__}" if module else kind.__qualname__
 
 
 def message_of(error: BaseException) -> str:

@@ -199,7 +199,12 @@ class ActivityDispatcher:
 
 
 def _arguments(activity: IndexedFunction, text: str | None) -> Mapping[str, object]:
+    """Give the input to the parameter that takes it; no input leaves a default in force."""
     parameter = activity.trigger.parameter
     if not parameter:
         return {}
+    if text is None or text == "null":
+        declared = activity.parameters.get(parameter)
+        if declared is not None and declared.default is not declared.empty:
+            return {}
     return {parameter: None if text is None else load_json(text, activity.input_type)}

@@ -21,6 +21,8 @@ from tests.host.durable.engine.driving import T0
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import pytest
+
 
 class OutOfStock(Exception):  # noqa: N818 -- a user's choice
     pass
@@ -44,6 +46,16 @@ def test_a_class_of_an_app_is_named_with_its_module() -> None:
     assert failure.error_type == f"{__name__}.OutOfStock"
     assert details_of(failure).is_caused_by(OutOfStock)
     assert details_of(failure).is_caused_by(failure.error_type)
+
+
+def test_the_package_that_the_host_puts_an_app_in_is_not_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(OutOfStock, "__module__", "func_apps.shop.errors")
+    assert failure_of(OutOfStock(), is_mine).error_type == "errors.OutOfStock"
+
+    monkeypatch.setattr(OutOfStock, "__module__", "func_apps.shop")
+    assert failure_of(OutOfStock(), is_mine).error_type == "OutOfStock"
 
 
 def test_the_chain_of_causes_is_kept_and_cut_where_it_never_ends() -> None:

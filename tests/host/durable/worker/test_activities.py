@@ -11,7 +11,7 @@ import pytest
 from func_bindings import TaskFailedError
 from func_host.durable.history import TaskFailed
 from func_host.durable.worker.settings import WorkerSettings
-from tests.host.durable.worker.world import World, index_of
+from tests.host.durable.worker.world import NOTHING, World, index_of
 
 if TYPE_CHECKING:
     from func_bindings import OrchestrationContext
@@ -36,6 +36,7 @@ class Treacherous:
 def a(value: Any) -> Any: ...
 def typed(value: int) -> Any: ...
 def picky(value: Picky) -> Any: ...
+def defaulted(value: int = 5) -> Any: ...
 
 
 async def fan_out(context: OrchestrationContext) -> list[Any]:
@@ -64,7 +65,7 @@ async def first_of(context: OrchestrationContext) -> Any:
 
 def world(**settings: Any) -> World:
     types = {"typed": int, "picky": Picky}
-    index = index_of([fan_out, one, forgets, first_of], [a, typed, picky], types)
+    index = index_of([fan_out, one, forgets, first_of], [a, typed, picky, defaulted], types)
     return World(index, WorkerSettings(**settings))
 
 
@@ -108,6 +109,14 @@ async def test_an_input_that_does_not_fit_the_parameter_fails_the_task() -> None
         await w.settle(1)
 
         assert (await w.output())["type"] == "func_bindings.errors.SerializationError"
+
+
+async def test_no_input_leaves_the_default_of_the_parameter_in_force() -> None:
+    async with world() as w:
+        await w.start(one, ["defaulted", None])
+        await w.start(one, ["defaulted", 0], "other")
+
+        assert w.called == [("defaulted", NOTHING), ("defaulted", 0)]
 
 
 async def test_an_input_whose_class_refuses_it_with_any_error_fails_the_task() -> None:

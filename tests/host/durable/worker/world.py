@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
 from dataclasses import dataclass, field
 from itertools import count
@@ -68,12 +69,16 @@ def index_of(
                     function=each,
                     trigger=ActivityTrigger(parameter="value"),
                     parameter_types={"value": types.get(each.__name__, Any)},
+                    parameters=inspect.signature(each).parameters,
                     **common,
                 )
                 for each in activities
             ),
         ]
     )
+
+
+NOTHING = "called without a value"
 
 
 class CountingIds:
@@ -118,7 +123,7 @@ class HandInvoker:
         if self.fails_with is not None:
             raise self.fails_with
         invocation = Invocation(asyncio.get_running_loop())
-        self.calls.append(Call(function.name, next(iter(values.values()), None), invocation))
+        self.calls.append(Call(function.name, next(iter(values.values()), NOTHING), invocation))
         return invocation
 
     async def invoke(self, function: IndexedFunction, values: Mapping[str, object]) -> Any:
