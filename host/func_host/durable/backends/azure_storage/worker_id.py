@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from func_host.clock import SystemIds
 from func_host.durable.backend import BackendError, StoreInUseError
-from func_host.durable.backends.sqlite.lock import StoreLock
+from func_host.durable.backends.lock import StoreLock
 
 if TYPE_CHECKING:
     from types import TracebackType

@@ -19,8 +19,8 @@ from func_host.durable.backend import (
 from func_host.durable.backends import rules
 from func_host.durable.backends.completion import Completions
 from func_host.durable.backends.dispatch import Dispatcher
+from func_host.durable.backends.lock import StoreLock
 from func_host.durable.backends.sqlite import operations
-from func_host.durable.backends.sqlite.lock import StoreLock
 from func_host.durable.backends.sqlite.opening import open_store
 from func_host.durable.backends.sqlite.reader import Reader
 from func_host.durable.backends.sqlite.writer import GroupWriter

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from func_host.durable.backend import BackendError, StoreInUseError
-from func_host.durable.backends.sqlite import lock as lock_module
-from func_host.durable.backends.sqlite.lock import StoreLock
+from func_host.durable.backends import lock as lock_module
+from func_host.durable.backends.lock import StoreLock
 
 if TYPE_CHECKING:
     from pathlib import Path
