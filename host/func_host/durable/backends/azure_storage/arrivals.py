@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from func_host.durable.backends.azure_storage.control_queues import Received
+    from func_host.durable.backends.azure_storage.control_queues import Received, Ticket
     from func_host.durable.backends.azure_storage.hub import Hub
     from func_host.durable.history import HistoryEvent, MessageEvent
 
@@ -158,8 +158,7 @@ class Arrivals:
         if hot.is_ended:
             await hub.queues.delete(received.ticket)
             return
-        is_known = received.ticket.queue_id in hot.consumed_ids
-        if isinstance(event, GenericEvent) or is_known or _has_happened(event, hot.history):
+        if isinstance(event, GenericEvent) or _is_consumed(event, received.ticket, hot):
             await self._came_again(instance_id, hot, received)
         elif isinstance(event, _ANSWERS) and not _is_asked(event, hot.history):
             is_of_this_run = received.envelope.target.execution_id == hot.record.execution_id
@@ -183,6 +182,23 @@ class Arrivals:
         if not inbox.has_open_activities(instance_id):
             inbox.set_open(instance_id, is_open=True)
             hub.dispatcher.abandon(instance_id)
+
+    async def settle(self, instance_id: str, hot: HotInstance) -> None:
+        """Let go of what the history has consumed, though its commit seemed to fail."""
+        hub, inbox = self._hub, self._hub.inbox
+        gone: list[Ticket] = []
+        for message in inbox.of(instance_id):
+            ticket = inbox.ticket_of(message.id)
+            if ticket is None or not _is_consumed(message.event, ticket, hot):
+                continue
+            inbox.remove(instance_id, (message.id,))
+            hub.dispatcher.consumed(instance_id, (message.id,))
+            if inbox.claim_of(instance_id) is None and _is_open(hot):
+                inbox.claim(instance_id, Claim(ticket, isinstance(message.event, GenericEvent)))
+                inbox.set_open(instance_id, is_open=True)
+            else:
+                gone.append(ticket)
+        await hub.delete(gone)
 
     def _hand_out(
         self,
@@ -216,6 +232,14 @@ class Arrivals:
 def _is_open(hot: HotInstance) -> bool:
     is_told = hot.is_left_open or hot.record.parked is not None
     return is_told or hot.is_unanswered or bool(hot.withheld)
+
+
+def _is_consumed(event: MessageEvent, ticket: Ticket, hot: HotInstance) -> bool:
+    """Tell whether a commit has consumed this message."""
+    if isinstance(event, ExecutionStarted):
+        execution_id = event.orchestration_instance.execution_id
+        return execution_id == hot.record.execution_id and bool(hot.stored)
+    return ticket.queue_id in hot.consumed_ids or _has_happened(event, hot.history)
 
 
 def _has_happened(event: MessageEvent, history: Sequence[HistoryEvent]) -> bool:

@@ -426,4 +426,8 @@ class AzureStorageBackend:
     async def abandon(self, instance_id: str) -> None:
         """Forget what was delivered to this instance: what is unconsumed is handed out again."""
         async with self.in_progress(), self._hub.alone(instance_id):
+            hot = await self._hub.instance(instance_id)
+            if hot is not None:
+                await self._hub.with_history(instance_id, hot)
+                await self._arrivals.settle(instance_id, hot)
             self._hub.dispatcher.abandon(instance_id)

@@ -7,12 +7,13 @@ the attempt: where the answer to a write was lost, the token tells our own write
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError
 from azure.data.tables import UpdateMode
+from msgspec import structs
 
 from func_host.durable.backend import StaleCommitError
 from func_host.durable.backends.azure_storage.filters import (
@@ -47,7 +48,7 @@ from func_host.durable.backends.azure_storage.table_rows import (
     text_of,
 )
 from func_host.durable.backends.azure_storage.withholding import in_pairs
-from func_host.durable.history import OrchestratorCompleted
+from func_host.durable.history import ExecutionStarted, OrchestratorCompleted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -131,7 +132,7 @@ class HistoryStore:
         rows = await self._with_blobs(rows)
         consumed = {text_of(row, MESSAGE_ID) for row in rows} - {None}
         return LoadedHistory(
-            stored=read_history(rows, execution_id),
+            stored=_without_first_generation(read_history(rows, execution_id)),
             etag=etag,
             consumed_ids=frozenset(str(one) for one in consumed),
             is_left_open=is_left_open,
@@ -204,6 +205,8 @@ class HistoryStore:
                 is_played=True if is_first_end else None,
             )
             is_continued = is_continued and not is_first_end
+            if _is_first_use(event) and not append.is_continued:
+                row["Generation"] = 0
             if id(event) in ids:
                 row[MESSAGE_ID] = ids[id(event)]
             row, moved = offload(row, self._draw_suffix)
@@ -268,6 +271,26 @@ class HistoryStore:
             return with_texts(row, texts)
 
         return list(await asyncio.gather(*map(read, rows)))
+
+
+def _is_first_use(event: HistoryEvent) -> bool:
+    """Tell whether a client started an instance with an id that was free: generation 0."""
+    return (
+        isinstance(event, ExecutionStarted)
+        and event.parent_instance is None
+        and not event.generation
+    )
+
+
+def _without_first_generation(stored: StoredHistory) -> StoredHistory:
+    """Say nothing of the first generation: that is how our own starts are."""
+    events = [
+        structs.replace(event, generation=None)
+        if isinstance(event, ExecutionStarted) and event.generation == 0
+        else event
+        for event in stored.events
+    ]
+    return replace(stored, events=tuple(events))
 
 
 def _etag_of(entity: Mapping[str, Any]) -> str:
