@@ -75,6 +75,7 @@ class Timer:
     id: int
     fire_at: datetime
     on_fired: Callable[[], None]
+    is_split: bool = False
 
 
 class Steps:
@@ -197,7 +198,8 @@ class Steps:
     def _start_leg(self, timer: Timer) -> None:
         leg_max = self._options.timer_leg_max
         leg_end = timer.fire_at
-        if leg_max is not None and timer.fire_at - self.now > leg_max:
+        timer.is_split = leg_max is not None and timer.fire_at - self.now > leg_max
+        if leg_max is not None and timer.is_split:
             leg_end = self.now + leg_max
         timer.id = self._take_id()
         self._ask(CreateTimer(timer.id, leg_end))
@@ -236,7 +238,9 @@ class Steps:
         timer = self._timers.pop(event.timer_id, None)
         if timer is None:
             return
-        if timer.fire_at - event.fire_at > FINER_TIME:
+        # What history holds decides: a timer may be recorded whole that we would split, and one
+        # whose length has changed in the code since then has fired all the same.
+        if timer.is_split and timer.fire_at - event.fire_at > FINER_TIME:
             self._start_leg(timer)
         else:
             timer.on_fired()

@@ -10,8 +10,10 @@ import pytest
 
 from func_bindings import TaskFailedError
 from func_host.durable.actions import CreateTimer, ScheduleTask
+from func_host.durable.engine.state import OrchestrationState
 from func_host.durable.history import (
     ExecutionResumed,
+    ExecutionStarted,
     ExecutionSuspended,
     ExecutionTerminated,
     GenericEvent,
@@ -384,6 +386,24 @@ def test_a_wake_up_without_meaning_changes_nothing(shape: Shape) -> None:
 
     assert driver.feed(GenericEvent(timestamp=T0, data="rewound")) == []
     assert driver.run.open_activities() == [ScheduleTask(0, "a", "null")]
+
+
+def test_a_second_start_changes_nothing(shape: Shape) -> None:
+    begun: list[str] = []
+
+    def orchestrator(context: OrchestrationContext) -> Steps:
+        begun.append(context.instance_id)
+        return (yield context.call_activity("a"))
+
+    driver = Driver(shape(orchestrator))
+    again = driver.history[1]
+    assert isinstance(again, ExecutionStarted)
+    driver.feed(again)
+    driver.completes(0, 5)
+
+    assert begun == ["instance"]
+    assert driver.result == 5
+    assert OrchestrationState(driver.history).started is again
 
 
 def test_termination_behind_the_end_changes_nothing(shape: Shape) -> None:

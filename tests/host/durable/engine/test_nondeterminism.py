@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -208,7 +209,7 @@ def test_the_same_code_fits_also_when_written_another_way(shape: Shape) -> None:
 def test_names_compare_without_case_and_times_and_inputs_do_not_count(shape: Shape) -> None:
     def changed(context: OrchestrationContext) -> Steps:
         yield context.call_activity("A", "another input")
-        yield context.create_timer(timedelta(milliseconds=500))
+        yield context.create_timer(timedelta(days=500))
         yield context.call_sub_orchestrator("CHILD", "another input")
         yield context.wait_for_external_event("GO")
         yield context.wait_for_external_event("anything")
@@ -259,6 +260,30 @@ def test_a_retry_that_was_added_removed_or_changed_is_told(shape: Shape) -> None
             driver.replayed(function=shape(with_retry(changed)))
         message = str(told.value)
         assert LINE.search(message), message
+
+
+def test_a_retry_that_does_not_fit_is_told_with_the_line_that_waits_for_it() -> None:
+    def orchestrator(attempts: int) -> Callable[[OrchestrationContext], Steps]:
+        def retried(context: OrchestrationContext) -> Steps:
+            with suppress(TaskFailedError):
+                yield context.call_activity("a", retry=RetryOptions(1000, attempts))
+            yield context.call_activity("undo")
+
+        return retried
+
+    driver = Driver(orchestrator(2))
+    for step in (0, 2):
+        driver.fails(step)
+        driver.fires(step + 1)
+
+    with pytest.raises(NonDeterminismError) as told:
+        driver.replayed(function=orchestrator(3))
+
+    first = orchestrator.__code__.co_firstlineno
+    match = LINE.search(str(told.value))
+    assert match is not None
+    assert "the code asks for activity 'a' (step 4)" in str(told.value)
+    assert first < int(match[0].rpartition(":")[2].rstrip(".")) < first + 7
 
 
 def test_a_sent_message_in_history_is_told_as_such(shape: Shape) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import date, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from func_host.durable.history import TimerFired
 from tests.host.durable.engine.driving import SECOND, T0, Driver
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
 
     from func_bindings import OrchestrationContext
     from tests.host.durable.engine.driving import Shape
@@ -46,6 +47,22 @@ def test_a_timer_wakes_the_instance_at_its_time(
     driver.fires(0)
 
     assert driver.result == [None, (T0 + SECOND).isoformat()]
+
+
+@pytest.mark.skipif(not hasattr(time, "tzset"), reason="the zone cannot be changed here")
+def test_a_naive_time_is_utc_whatever_the_zone_of_the_machine(
+    shape: Shape, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def orchestrator(context: OrchestrationContext) -> Steps:
+        yield context.create_timer((T0 + SECOND).replace(tzinfo=None))
+
+    with monkeypatch.context() as patch:
+        patch.setenv("TZ", "America/Los_Angeles")
+        time.tzset()
+        driver = Driver(shape(orchestrator))
+    time.tzset()
+
+    assert driver.actions == [CreateTimer(0, T0 + SECOND)]
 
 
 def test_a_timer_in_the_past_is_asked_for_all_the_same(shape: Shape) -> None:
@@ -198,15 +215,34 @@ def test_a_timer_recorded_whole_is_not_split_by_a_smaller_limit(shape: Shape) ->
     assert [action.id for action in run.open_activities()] == [1]
 
 
+@pytest.mark.parametrize("leg_max", [None, 3 * DAY])
+def test_a_timer_whose_length_has_changed_in_the_code_has_fired_as_recorded(
+    shape: Shape, leg_max: timedelta | None
+) -> None:
+    def sleeping(length: timedelta) -> Callable[[OrchestrationContext], Steps]:
+        def orchestrator(context: OrchestrationContext) -> Steps:
+            yield context.create_timer(length)
+            yield context.call_activity("a")
+
+        return orchestrator
+
+    recorded = Driver(shape(sleeping(SECOND)), timer_leg_max=leg_max)
+    recorded.fires(0)
+
+    run = recorded.replayed(function=shape(sleeping(DAY)))
+
+    assert [action.id for action in run.open_activities()] == [1]
+
+
 def test_times_recorded_a_little_finer_than_ours_do_not_add_a_leg(shape: Shape) -> None:
     """The framework counts in 100 ns; what is read of it is cut to microseconds."""
 
     def orchestrator(context: OrchestrationContext) -> Steps:
-        yield context.create_timer(SECOND)
+        yield context.create_timer(5 * DAY)
         yield context.call_activity("a")
 
-    driver = Driver(shape(orchestrator))
-    early = T0 + SECOND - timedelta(microseconds=1)
-    driver.feed(TimerFired(timestamp=early, timer_id=0, fire_at=early))
+    driver = Driver(shape(orchestrator), timer_leg_max=3 * DAY)
+    recorded = T0 + 5 * DAY - timedelta(microseconds=1)
+    driver.feed(TimerFired(timestamp=recorded, timer_id=0, fire_at=recorded))
 
     assert [action.id for action in driver.run.open_activities()] == [1]

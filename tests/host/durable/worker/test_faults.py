@@ -138,6 +138,20 @@ async def test_the_wait_between_tries_doubles_up_to_the_longest() -> None:
         assert seen == [1, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4, 5, 5]
 
 
+async def test_the_wait_is_short_again_after_a_success() -> None:
+    async with world(retry_delay_s=1, retry_delay_max_s=100) as w:
+        w.backend.fails_before += ["load"] * 3
+        await w.start(waits)
+        await w.settle(10)
+        assert await w.status() == "Running"
+
+        w.backend.fails_before += ["commit"]
+        await w.raise_event("go", 5)
+        await w.settle(1)
+
+        assert await w.output() == 5
+
+
 async def test_results_that_come_while_the_store_is_down_are_not_lost() -> None:
     async with world(retry_delay_s=5) as w:
         await w.start(fan_out)

@@ -234,6 +234,20 @@ def test_a_new_start_waits_until_the_end_before_it_is_committed() -> None:
     assert commit.fence == Fence("mine", len(ended.events) + 3)
 
 
+def test_a_second_start_by_the_same_step_of_the_same_parent_is_not_refused() -> None:
+    parent = ParentInstance(
+        name="p", orchestration_instance=OrchestrationInstance("p", "e"), task_schedule_id=0
+    )
+    driven = Driven()
+    driven.feed(start_of(waits, ME, parent))
+    driven.commit()
+    driven.feed(start_of(waits, OrchestrationInstance("i", "again"), parent))
+
+    commit = driven.commit()
+    assert commit.outbox == ()
+    assert commit.consumed == (MessageId(2),)
+
+
 def test_an_instance_that_has_ended_has_no_open_activities() -> None:
     driven = Driven()
     driven.feed(start_of(forgets))
