@@ -22,8 +22,8 @@ from func_host.testing.conformance import BackendConformance, StoreUnderTest
 if TYPE_CHECKING:
     from func_host.durable.backend import Backend
     from func_host.durable.backends.azure_storage.connection import StorageConnection
-    from func_host.durable.backends.azure_storage.control_queues import Ticket
     from func_host.durable.backends.azure_storage.names import TaskHubNames
+    from func_host.durable.backends.azure_storage.tickets import Ticket
     from func_host.testing.clock import SimulatedClock
 
 pytestmark = pytest.mark.azurite

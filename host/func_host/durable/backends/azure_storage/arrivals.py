@@ -32,8 +32,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from func_host.durable.backends.azure_storage.control_queues import Received, Ticket
+    from func_host.durable.backends.azure_storage.control_queues import Received
     from func_host.durable.backends.azure_storage.hub import Hub
+    from func_host.durable.backends.azure_storage.tickets import Ticket
     from func_host.durable.history import HistoryEvent, MessageEvent
 
 _POLL_FIRST_S: Final = 0.05

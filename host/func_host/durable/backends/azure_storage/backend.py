@@ -9,14 +9,11 @@ from typing import TYPE_CHECKING, Final, Self
 
 import msgspec
 
-from func_bindings.durable.status import OrchestrationRuntimeStatus
 from func_bindings.errors import InstanceNotFoundError
 from func_host.durable.backend import (
     BackendFeatures,
     BackendUnavailableError,
     Fence,
-    HubSummary,
-    InstancePage,
     StoredInstance,
 )
 from func_host.durable.backends import rules
@@ -33,6 +30,7 @@ from func_host.durable.backends.azure_storage.hub_resources import create_hub
 from func_host.durable.backends.azure_storage.inbox import Inbox
 from func_host.durable.backends.azure_storage.instance_store import InstanceStore
 from func_host.durable.backends.azure_storage.keeping import Keeper, StatusWriter
+from func_host.durable.backends.azure_storage.listing import Listing
 from func_host.durable.backends.completion import Completions
 from func_host.durable.backends.dispatch import Dispatcher
 from func_host.durable.codec import to_microseconds
@@ -42,15 +40,22 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from func_host.clock import Clock, IdSource
-    from func_host.durable.backend import Commit, InstanceQuery, InstanceRecord, MessageId, WorkItem
+    from func_host.durable.backend import (
+        Commit,
+        HubSummary,
+        InstancePage,
+        InstanceQuery,
+        InstanceRecord,
+        MessageId,
+        WorkItem,
+    )
     from func_host.durable.backends.azure_storage.client import StorageClients
-    from func_host.durable.backends.azure_storage.control_queues import Ticket
     from func_host.durable.backends.azure_storage.names import TaskHubNames
+    from func_host.durable.backends.azure_storage.tickets import Ticket
     from func_host.durable.history import ExecutionStarted, HistoryEvent, MessageEvent
 
 _FEATURES: Final = BackendFeatures(timer_leg_max=timedelta(days=3), whole_episodes=False)
 _REPLACE_TRIES: Final = 5
-_PURGE_PAGE: Final = 1_000
 
 
 class AzureStorageBackend:
@@ -99,6 +104,7 @@ class AzureStorageBackend:
         self._committer = Committer(self._hub)
         self._arrivals = Arrivals(self._hub)
         self._statuses = StatusWriter(self._hub)
+        self._listing = Listing(self._hub, self._statuses)
         self._background: list[asyncio.Task[None]] = []
         self._is_open = False
         self._calls = 0
@@ -318,17 +324,7 @@ class AzureStorageBackend:
     async def query_instances(self, query: InstanceQuery) -> InstancePage:
         """Give one page of the instances that match, in the order of the table."""
         async with self.in_progress():
-            after = rules.position_of(query.continuation_token)
-            if query.runtime_status == ():
-                return InstancePage(())
-            await self._statuses.flush()
-            found: list[InstanceRecord] = []
-            limit = query.page_size + 1
-            async for record in self._hub.instances.find(query, after=after, limit=limit):
-                if len(found) == query.page_size:
-                    return InstancePage(tuple(found), rules.token_after(found[-1].instance_id))
-                found.append(shown(record, fetch_input=query.fetch_input))
-            return InstancePage(tuple(found))
+            return await self._listing.page(query)
 
     async def purge_instance(self, instance_id: str) -> bool:
         """Delete all that is stored of an instance that has ended; False where there is none."""
@@ -360,15 +356,8 @@ class AzureStorageBackend:
     async def purge_instances(self, query: InstanceQuery) -> int:
         """Delete the instances that match and have ended; give how many."""
         async with self.in_progress():
-            if query.runtime_status == ():
-                return 0
-            await self._statuses.flush()
-            found = self._hub.instances.find(query, after="", limit=_PURGE_PAGE)
-            ended = [one.instance_id async for one in found if one.runtime_status.is_terminal]
-            purged = 0
-            for instance_id in ended:
-                purged += await self._purge(instance_id)
-            return purged
+            ended = await self._listing.ended(query)
+            return sum([await self._purge(instance_id) for instance_id in ended])
 
     async def wait_for_completion(self, instance_id: str) -> InstanceRecord:
         """Wait until the instance has ended."""
@@ -384,12 +373,7 @@ class AzureStorageBackend:
     async def summary(self) -> HubSummary:
         """Count the instances by status."""
         async with self.in_progress():
-            await self._statuses.flush()
-            counts: dict[OrchestrationRuntimeStatus, int] = {}
-            async for _, text in self._hub.instances.statuses():
-                status = OrchestrationRuntimeStatus(text)
-                counts[status] = counts.get(status, 0) + 1
-            return HubSummary(instances=counts)
+            return await self._listing.summary()
 
     # The worker
 

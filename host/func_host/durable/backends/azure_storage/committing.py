@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from func_host.durable.backend import Commit, OutgoingMessage
-    from func_host.durable.backends.azure_storage.control_queues import Ticket
     from func_host.durable.backends.azure_storage.hub import Hub
+    from func_host.durable.backends.azure_storage.tickets import Ticket
     from func_host.durable.history import HistoryEvent
 
 _PUTS_AT_ONCE: Final = 16

@@ -1,8 +1,4 @@
-"""Messages in the control queues: put, taken, kept invisible, rewritten and deleted.
-
-A message that is put or taken comes with a ticket. Whoever has the ticket may keep the message
-from others, until somebody else takes it: then the ticket is void.
-"""
+"""Messages in the control queues: put, taken, kept invisible, rewritten and deleted."""
 
 from __future__ import annotations
 
@@ -29,6 +25,7 @@ from func_host.durable.backends.azure_storage.queue_text import (
     is_large,
     to_queue_text,
 )
+from func_host.durable.backends.azure_storage.tickets import Ticket
 from func_host.durable.backends.azure_storage.wire_events import UnreadableError
 
 if TYPE_CHECKING:
@@ -47,16 +44,6 @@ POISON_DELAY_MAX_S: Final = 600
 
 _BAD_RECEIPT: Final = 400
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ticket:
-    """The right to a message: `until` is when it becomes visible, on the monotonic clock."""
-
-    partition: int
-    queue_id: str
-    receipt: str
-    until: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

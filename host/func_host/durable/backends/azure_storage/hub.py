@@ -24,11 +24,12 @@ if TYPE_CHECKING:
     from func_host.clock import Clock, IdSource
     from func_host.durable.backend import InstanceRecord, MessageId
     from func_host.durable.backends.azure_storage.blobs import LargeValues
-    from func_host.durable.backends.azure_storage.control_queues import ControlQueues, Ticket
+    from func_host.durable.backends.azure_storage.control_queues import ControlQueues
     from func_host.durable.backends.azure_storage.history_store import HistoryStore
     from func_host.durable.backends.azure_storage.hot_instances import HotInstances
     from func_host.durable.backends.azure_storage.inbox import Inbox
     from func_host.durable.backends.azure_storage.instance_store import InstanceStore, StoredRow
+    from func_host.durable.backends.azure_storage.tickets import Ticket
     from func_host.durable.backends.dispatch import Dispatcher
     from func_host.durable.history import MessageEvent
 

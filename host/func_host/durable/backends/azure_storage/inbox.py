@@ -17,7 +17,7 @@ from func_host.durable.backends.dispatch import Arrival
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
 
-    from func_host.durable.backends.azure_storage.control_queues import Ticket
+    from func_host.durable.backends.azure_storage.tickets import Ticket
     from func_host.durable.history import MessageEvent
 
 

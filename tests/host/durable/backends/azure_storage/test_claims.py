@@ -9,8 +9,8 @@ import pytest
 from func_bindings.durable.status import OrchestrationRuntimeStatus
 from func_host.durable.backend import Commit, Fence, Message, MessageId, StatusChange
 from func_host.durable.backends.azure_storage.claims import ClaimPlan, ClaimStep, plan_claim
-from func_host.durable.backends.azure_storage.control_queues import Ticket
 from func_host.durable.backends.azure_storage.inbox import Claim
+from func_host.durable.backends.azure_storage.tickets import Ticket
 from func_host.durable.history import (
     EventRaised,
     ExecutionStarted,

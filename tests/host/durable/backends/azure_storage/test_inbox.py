@@ -6,8 +6,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from func_host.durable.backend import MessageId
-from func_host.durable.backends.azure_storage.control_queues import Ticket
 from func_host.durable.backends.azure_storage.inbox import Claim, Inbox
+from func_host.durable.backends.azure_storage.tickets import Ticket
 from func_host.durable.history import EventRaised
 
 EVENT = EventRaised(timestamp=datetime(2026, 1, 1, tzinfo=UTC), name="go")
