@@ -106,9 +106,11 @@ class Host:
         """Send a message to the instance."""
         await self._world.backend.send_message("one", event)
 
-    async def record(self) -> InstanceRecord:
-        """Give its status row."""
-        return await self._world.status_of("one")
+    async def record(self, instance_id: str = "one") -> InstanceRecord:
+        """Give the status row of an instance, which may change at any moment."""
+        record = await self._world.backend.get_instance(instance_id)
+        assert record is not None
+        return record
 
     async def output(self) -> Any:
         """Wait for its end, and give its result."""
@@ -129,7 +131,7 @@ class Host:
         """Wait until an instance has begun: what came before it has been looked at."""
 
         async def is_running() -> bool:
-            return (await self._world.status_of(instance_id)).runtime_status is Status.Running
+            return (await self.record(instance_id)).runtime_status is Status.Running
 
         await self._until(is_running)
 
