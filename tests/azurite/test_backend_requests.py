@@ -268,3 +268,45 @@ async def test_another_host_goes_on_where_one_has_died(
     assert "2" in other.invoker.called
     assert "0" not in other.invoker.called or name == "again"
     assert history
+
+
+async def test_rows_are_those_that_the_provider_writes(
+    connection: StorageConnection, names: TaskHubNames
+) -> None:
+    """Event for event, with the columns of the status row; one column of the fence is ours."""
+    async with _running(_Host(connection, names)) as host:
+        await host.start("chain", "1")
+        await host.end()
+        rows = [row async for row in host.clients.table(names.history_table).query_entities("")]
+        (status,) = [
+            row async for row in host.clients.table(names.instances_table).query_entities("")
+        ]
+        left = [
+            one
+            for partition in range(4)
+            for one in await host.clients.queue(names.control_queue(partition)).peek_messages(32)
+        ]
+    assert [row["RowKey"] for row in rows] == [*(f"{n:016X}" for n in range(8)), "sentinel"]
+    assert [row.get("EventType") for row in rows] == [
+        "OrchestratorStarted",
+        "ExecutionStarted",
+        "TaskScheduled",
+        "OrchestratorCompleted",
+        "OrchestratorStarted",
+        "TaskCompleted",
+        "ExecutionCompleted",
+        "OrchestratorCompleted",
+        None,
+    ]
+    assert rows[1]["Generation"] == 0
+    assert set(rows[-1]) == {
+        *("PartitionKey", "RowKey", "ExecutionId", "IsCheckpointComplete"),
+        *("CheckpointCompletedTimestamp", "CheckpointToken"),
+    }
+    assert (status["RuntimeStatus"], status["Output"], status["CustomStatus"]) == (
+        "Completed",
+        "[0]",
+        "null",
+    )
+    assert {"CreatedTime", "LastUpdatedTime", "CompletedTime", "TaskHubName"} <= set(status)
+    assert not left
