@@ -56,6 +56,7 @@ if TYPE_CHECKING:
 
 _FEATURES: Final = BackendFeatures(timer_leg_max=timedelta(days=3), whole_episodes=False)
 _REPLACE_TRIES: Final = 5
+_AT_ONCE: Final = 16
 
 
 class AzureStorageBackend:
@@ -195,8 +196,10 @@ class AzureStorageBackend:
         """Let others see what was to be done now; what is due later comes by itself."""
         queues = self._hub.queues
         now = to_microseconds(self._clock.now())
-        for ticket in self._hub.inbox.prompt_tickets(now):
-            await queues.hide(ticket, invisible_s=0)
+        tickets = self._hub.inbox.prompt_tickets(now)
+        for first in range(0, len(tickets), _AT_ONCE):
+            some = tickets[first : first + _AT_ONCE]
+            await asyncio.gather(*(queues.hide(ticket, invisible_s=0) for ticket in some))
 
     @asynccontextmanager
     async def in_progress(self) -> AsyncGenerator[None]:
