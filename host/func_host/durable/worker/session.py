@@ -45,6 +45,7 @@ class Session:
         self.results: deque[tuple[OrchestrationInstance, ActivityResult]] = deque()
         self.is_loaded = False
         self.is_lingering = False
+        self.is_due = False  # what has lingered is to be committed, whatever else arrives
         self.failures = 0
         self._executor = executor
         self._ids = ids

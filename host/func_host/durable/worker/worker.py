@@ -192,6 +192,7 @@ class DurableWorker:
             self._lingering.popleft()
             session.is_lingering = False
             if session.has_draft:
+                session.is_due = True
                 self._wake(session)
             self._note_idle()
 
@@ -271,17 +272,15 @@ class DurableWorker:
 
     async def _work_off(self, session: Session) -> None:
         """Load, feed and commit until nothing more has arrived."""
-        is_flush = True
         while True:
             if not session.is_loaded:
                 advance = await self._load(session)
             elif session.has_work:
                 advance = session.advance(self._clock.now())
-            elif session.has_draft and is_flush and not session.is_lingering:
+            elif session.has_draft and session.is_due:
                 advance = Advance(is_urgent=True)
             else:
                 break
-            is_flush = False
             await self._carry_out(session, advance)
             if not session.is_loaded:
                 return
@@ -315,6 +314,7 @@ class DurableWorker:
     async def _commit(self, session: Session) -> Advance:
         before = session.committed_instance
         was_parked = session.parked
+        session.is_due = False
         await self._backend.commit(session.take_commit(self._clock.now()))
         advance = session.committed()
         self._activities.dispatch(advance.ready)

@@ -7,11 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from func_host.clock import SystemClock
+from func_host.durable.backends.memory import MemoryStore
+from func_host.durable.catalog import AppCatalog
+from func_host.durable.executor import InProcessExecutor
+from func_host.durable.history import ExecutionStarted, OrchestrationInstance
 from func_host.durable.worker.settings import WorkerSettings
-from tests.host.durable.worker.world import World, index_of
+from func_host.durable.worker.worker import DurableWorker
+from func_host.invocation.invoker import Invocation
+from tests.host.durable.worker.world import CountingIds, WatchedBackend, World, index_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from func_bindings import OrchestrationContext
+    from func_host.indexing import IndexedFunction
 
 pytestmark = pytest.mark.anyio
 
@@ -193,3 +203,47 @@ async def test_what_was_in_memory_when_the_worker_stopped_goes_on_at_the_next_st
         await w.returns(1, 3)
 
         assert await w.output() == [1, 2, 3]
+
+
+class EndsOneEachTurn:
+    """Ends an activity in each turn of the loop, so that a session is always just being fed."""
+
+    def start(self, function: IndexedFunction, values: Mapping[str, object]) -> Invocation:  # noqa: ARG002 -- the role's
+        loop = asyncio.get_running_loop()
+        invocation = Invocation(loop)
+        loop.call_soon(loop.call_soon, invocation.end, 1, None)
+        return invocation
+
+    async def invoke(self, function: IndexedFunction, values: Mapping[str, object]) -> Any:
+        return await self.start(function, values).outcome
+
+
+async def test_results_that_keep_coming_do_not_put_their_commit_off() -> None:
+    """Each waits for the delay at most, however many more arrive in the meantime."""
+
+    async def gathers(context: OrchestrationContext) -> int:
+        return len(await context.task_all([context.call_activity("a") for _ in range(5000)]))
+
+    clock, catalog = SystemClock(), AppCatalog(index_of([gathers], [a]))
+    async with WatchedBackend(MemoryStore(), clock) as backend, asyncio.TaskGroup() as tasks:
+        worker = DurableWorker(
+            backend=backend,
+            executor=InProcessExecutor(catalog),
+            catalog=catalog,
+            invoker=EndsOneEachTurn(),
+            clock=clock,
+            ids=CountingIds(),
+            settings=WorkerSettings(result_commit_delay_s=0.001),
+        )
+        running = tasks.create_task(worker.run())
+        await backend.create_instance(
+            ExecutionStarted(
+                timestamp=clock.now(),
+                orchestration_instance=OrchestrationInstance("i", "first"),
+                name="gathers",
+            )
+        )
+        await backend.wait_for_completion("i")
+        running.cancel()
+
+    assert len(backend.commits) >= 10

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from types import TracebackType
 
+    from func_host.clock import Clock
     from func_host.durable.backend import Commit, InstanceRecord, WorkItem
     from func_host.durable.history import HistoryEvent
 
@@ -133,7 +134,7 @@ class HandInvoker:
 class WatchedBackend(MemoryBackend):
     """Notes commits, holds them back, and fails as told."""
 
-    def __init__(self, store: MemoryStore, clock: SimulatedClock) -> None:
+    def __init__(self, store: MemoryStore, clock: Clock) -> None:
         super().__init__(store, clock)
         self.commits: list[Commit] = []
         self.gate: asyncio.Event | None = None
