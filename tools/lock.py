@@ -29,7 +29,7 @@ def main() -> int:
     """Resolve what a run needs, then the same and what the checks need."""
     for target, more in {
         "constraints.txt": [],
-        "constraints-dev.txt": ["--group=dev", "--extra=azure", "--constraints=constraints.txt"],
+        "constraints-dev.txt": ["--group=dev", "--constraints=constraints.txt"],
     }.items():
         command = ["uv", "pip", "compile", *OPTIONS, *more, "pyproject.toml", "-o", target]
         subprocess.run(command, cwd=ROOT, check=True)  # noqa: S603 -- uv of whoever runs this
