@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from func_host.durable.backend import BackendUnavailableError, StaleCommitError
+from func_host.durable.backends.no_dead_letters import NoDeadLetters
+from func_host.durable.backends.one_host import OneHost
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
         InstancePage,
         InstanceQuery,
         InstanceRecord,
+        RequestCount,
         StoredInstance,
         WorkItem,
     )
@@ -52,7 +55,7 @@ class Life:
             raise HostDiedError("The host has died.")
 
 
-class FaultyBackend:
+class FaultyBackend(NoDeadLetters, OneHost):
     """A `Backend` over an open `MemoryBackend`, with the faults of a plan."""
 
     def __init__(
@@ -75,6 +78,9 @@ class FaultyBackend:
     @property
     def features(self) -> BackendFeatures:
         return self._inner.features
+
+    def request_counts(self) -> Sequence[RequestCount]:
+        return self._inner.request_counts()
 
     async def __aenter__(self) -> Self:
         return self

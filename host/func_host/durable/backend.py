@@ -12,7 +12,8 @@ After a failure the worker calls `abandon` and gets what is unconsumed again.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NewType, Protocol, Self
+from enum import Enum
+from typing import TYPE_CHECKING, Final, NewType, Protocol, Self
 
 from func_bindings.errors import FunctionsError
 
@@ -21,10 +22,22 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
     from types import TracebackType
 
+    from func_bindings.durable.dead_letters import DeadLetter
     from func_bindings.durable.status import OrchestrationRuntimeStatus
-    from func_host.durable.history import ExecutionStarted, HistoryEvent, MessageEvent
+    from func_host.durable.actions import ScheduleTask
+    from func_host.durable.history import (
+        ExecutionStarted,
+        HistoryEvent,
+        MessageEvent,
+        OrchestrationInstance,
+        TaskCompleted,
+        TaskFailed,
+    )
 
 MessageId = NewType("MessageId", int)
+
+DEAD_LETTERS_LISTED_MAX: Final = 1000
+"""A list of dead letters is no longer than this: the rest shows once these are gone."""
 
 
 class BackendError(FunctionsError):
@@ -49,12 +62,23 @@ class BackendFeatures:
 
     Args:
         timer_leg_max: Longest timer the store can hold; longer ones are split. None for no limit.
-        whole_episodes: True where every stored episode holds all the steps asked for in it, so
-            that a step missing from history is a change of the code and not work to redo.
+        records_open_activities: False where an activity enters history only with its result, so
+            that one missing from history is work to redo and not a change of the code. Any other
+            step of an episode that history closes is in history.
+        sorts_by_utf16: True where ids are in order of their UTF-16 units, False where of their
+            code points: an emoji comes before U+FFEE, or behind it.
+        has_one_owner: True where a second backend is refused while one is open.
+        dead_letters: True where a message may be set aside; elsewhere none ever is.
+        shares_activities: True where several hosts share a hub, and an activity can be handed from
+            one to another.
     """
 
     timer_leg_max: timedelta | None = None
-    whole_episodes: bool = True
+    records_open_activities: bool = True
+    sorts_by_utf16: bool = False
+    has_one_owner: bool = True
+    dead_letters: bool = False
+    shares_activities: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +93,16 @@ class Message:
     execution_id: str | None = None
 
 
+class Release(Enum):
+    """What a worker is asked to hand over, so that every host can go on with it."""
+
+    ACTIVITIES = "activities"
+    """The activities in flight: they last long, and other hosts shall see them in the history."""
+
+    INSTANCE = "instance"
+    """All of it: another host takes the instance over."""
+
+
 @dataclass(frozen=True, slots=True)
 class WorkItem:
     """An instance that has something to do, with its new messages in order of arrival.
@@ -76,26 +110,46 @@ class WorkItem:
     `messages` is empty for an instance that must be looked at because a previous process left it
     with activities in flight. `is_replaced` is True where a client has put a new instance in place
     of one whose messages had been handed out: what the worker still holds of those is void.
+    With `release` the worker commits what it has, and hands over what the store asks for.
     """
 
     instance_id: str
     messages: tuple[Message, ...] = ()
     is_replaced: bool = False
+    release: Release | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SharedActivity:
+    """An activity that every host of a hub could run, held by this one.
+
+    `ticket` means something to its store only.
+    """
+
+    instance: OrchestrationInstance
+    action: ScheduleTask
+    ticket: object
 
 
 @dataclass(frozen=True, slots=True)
 class Fence:
-    """What the writer believes is stored: a commit takes effect only where it is."""
+    """What the writer believes is stored: a commit takes effect only where it is.
+
+    `epoch` counts how often this process has become the owner of the instance: what was read under
+    an earlier ownership is not to be gone on with.
+    """
 
     execution_id: str
     history_length: int
+    epoch: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredInstance:
     """An instance as its worker needs it: the history of the current execution and the fence.
 
-    The history of an instance that has not run yet is empty.
+    The history of an instance that has not run yet is empty. `carried` are activities in flight
+    that some other message stands for: their results arrive, and they must not be started here.
     """
 
     instance_id: str
@@ -104,6 +158,7 @@ class StoredInstance:
     custom_status: str | None
     history: Sequence[HistoryEvent]
     parked: str | None = None
+    carried: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,6 +265,19 @@ class InstancePage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RequestCount:
+    """How often a store has asked a service for an operation with this outcome.
+
+    `status` is that of HTTP; 0 where no answer came.
+    """
+
+    service: str
+    operation: str
+    status: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HubSummary:
     """How many instances there are by status."""
 
@@ -227,6 +295,13 @@ class Backend(Protocol):
     @property
     def features(self) -> BackendFeatures:
         """What this store can do; fixed for its life."""
+        ...
+
+    def request_counts(self) -> Sequence[RequestCount]:
+        """Give what the store has asked of others so far, by kind; empty for one that asks nobody.
+
+        The counts only grow, and can be had at any time, also when the store is closed.
+        """
         ...
 
     async def __aenter__(self) -> Self:
@@ -299,6 +374,54 @@ class Backend(Protocol):
         """
         ...
 
+    # What hosts share
+
+    def owns(self, instance_id: str) -> bool:
+        """Tell whether this process may act for the instance at this very moment."""
+        ...
+
+    @property
+    def has_peers(self) -> bool:
+        """Whether other hosts are there that could run an activity."""
+        ...
+
+    async def share_activities(
+        self,
+        instance_id: str,
+        *,
+        waiting: Sequence[ScheduleTask] = (),
+        running: Sequence[ScheduleTask] = (),
+    ) -> Sequence[SharedActivity]:
+        """Let other hosts run committed activities; give those that run here, which stay here.
+
+        From then on the result of each goes through `complete_activity`, whoever runs it.
+
+        Raises:
+            StaleCommitError: The instance is not this process's any more; nothing was shared.
+            BackendUnavailableError: A passing fault; some may have been shared.
+        """
+        ...
+
+    async def release_instance(self, instance_id: str) -> None:
+        """Note that nothing of an instance is in flight here any more, as was asked for."""
+        ...
+
+    async def next_activity(self) -> SharedActivity:
+        """Wait for an activity that another host, or this one, has shared."""
+        ...
+
+    async def complete_activity(
+        self, activity: SharedActivity, result: TaskCompleted | TaskFailed
+    ) -> None:
+        """Send the result of a shared activity to its instance; it may be repeated after a fault.
+
+        Raises:
+            BackendUnavailableError: A passing fault.
+        """
+        ...
+
+    # Clients and everybody
+
     async def get_instance(
         self, instance_id: str, *, fetch_input: bool = True
     ) -> InstanceRecord | None:
@@ -310,7 +433,7 @@ class Backend(Protocol):
         ...
 
     async def query_instances(self, query: InstanceQuery) -> InstancePage:
-        """Give one page of the instances that match, ordered by id (ordinal).
+        """Give one page of the instances that match, ordered by id: see `features`.
 
         Raises:
             ValueError: The continuation token is not one of this store's.
@@ -339,4 +462,20 @@ class Backend(Protocol):
 
     async def summary(self) -> HubSummary:
         """Count the instances by status."""
+        ...
+
+    async def dead_letters(self) -> Sequence[DeadLetter]:
+        """Give the messages that were set aside, oldest first: `DEAD_LETTERS_LISTED_MAX` at most.
+
+        A message is set aside where handling it has raised again and again, so that it does not
+        hold up others.
+        """
+        ...
+
+    async def retry_dead_letter(self, letter_id: str) -> bool:
+        """Put a message back, to be handled anew at once; False where there is no such letter."""
+        ...
+
+    async def drop_dead_letter(self, letter_id: str) -> bool:
+        """Delete a message that was set aside; False where there is no such letter."""
         ...

@@ -2,19 +2,21 @@
 
 The result of an activity goes to the session of its instance in memory; it becomes durable with the
 session's next commit. An activity whose instance has ended runs to its end, and its result is
-dropped.
+dropped. One that hosts share is told to the store instead, which sends its result as a message.
 """
 
 from __future__ import annotations
 
 import logging
 from collections import deque
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Protocol
 
 from func_bindings.errors import FunctionNotFoundError
 from func_host import log
 from func_host.durable.engine import failures
 from func_host.durable.history import TaskCompleted, TaskFailed
+from func_host.durable.worker.recording import ActivityCall
 from func_host.invocation.values import dump_json, load_json
 
 if TYPE_CHECKING:
@@ -22,8 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from func_host.clock import Clock
+    from func_host.durable.backend import SharedActivity
     from func_host.durable.history import OrchestrationInstance
-    from func_host.durable.worker.recording import ActivityCall
     from func_host.durable.worker.session import ActivityResult
     from func_host.indexing.functions import IndexedFunction
     from func_host.invocation.invoker import Invocation, Invoker
@@ -49,7 +51,17 @@ class ActivityCatalog(Protocol):
 
 
 class ActivityDispatcher:
-    """Queues and runs activities; reports each result once."""
+    """Queues and runs activities; reports each result once.
+
+    Args:
+        catalog: The activities of the app.
+        invoker: Calls them.
+        clock: Time of the results.
+        slots: How many run at a time.
+        may_start: Asked before each start; an activity that may not start is forgotten.
+        deliver: Takes the results of this process's own activities.
+        deliver_shared: Takes those of shared ones.
+    """
 
     def __init__(
         self,
@@ -58,16 +70,21 @@ class ActivityDispatcher:
         clock: Clock,
         *,
         slots: int,
+        may_start: Callable[[str], bool],
         deliver: Callable[[OrchestrationInstance, ActivityResult], None],
+        deliver_shared: Callable[[SharedActivity, ActivityResult], None],
     ) -> None:
-        """Run activities of the catalog in so many slots; `deliver` takes the results."""
         self._catalog = catalog
         self._invoker = invoker
         self._clock = clock
         self._free = slots
         self._slots = slots
+        self._may_start = may_start
         self._deliver = deliver
+        self._deliver_shared = deliver_shared
         self._queue: deque[ActivityCall] = deque()
+        self._running: dict[tuple[OrchestrationInstance, int], ActivityCall] = {}
+        self._shared: dict[tuple[OrchestrationInstance, int], SharedActivity] = {}
         self._dispatched: dict[OrchestrationInstance, set[int]] = {}
         self._is_starting = False
         self._is_stopping = False
@@ -77,6 +94,61 @@ class ActivityDispatcher:
     def running(self) -> int:
         """How many slots are taken."""
         return self._slots - self._free
+
+    @property
+    def has_room(self) -> bool:
+        """Whether one more activity would start at once."""
+        return self._free > 0 and not self._queue and not self._is_stopping
+
+    def instances(self) -> set[OrchestrationInstance]:
+        """Give the executions with activities that wait or run here."""
+        return set(self._dispatched)
+
+    def excess(self) -> set[OrchestrationInstance]:
+        """Give the executions with activities that wait behind more than one for each slot."""
+        return {call.instance for call in islice(self._queue, self._slots, None)}
+
+    def take_waiting(
+        self, instance: OrchestrationInstance, *, only_excess: bool = False
+    ) -> list[ActivityCall]:
+        """Forget the activities of an execution that have not started, and give them.
+
+        With `only_excess` those that wait behind more than one for each slot.
+        """
+        first = self._slots if only_excess else 0
+        taken = [call for call in islice(self._queue, first, None) if call.instance == instance]
+        if taken:
+            ids = {call.action.id for call in taken}
+            self._queue = deque(
+                call
+                for call in self._queue
+                if call.instance != instance or call.action.id not in ids
+            )
+            for call in taken:
+                self._undispatch(call)
+        return taken
+
+    def running_of(self, instance: OrchestrationInstance) -> list[ActivityCall]:
+        """Give the activities of an execution that run, and are not shared."""
+        return [
+            call
+            for key, call in self._running.items()
+            if call.instance == instance and key not in self._shared
+        ]
+
+    def share(self, activity: SharedActivity) -> bool:
+        """Tell the store of the result of one that runs; False where it runs no more."""
+        key = (activity.instance, activity.action.id)
+        if key not in self._running:
+            return False
+        self._shared[key] = activity
+        return True
+
+    def run_shared(self, activity: SharedActivity) -> None:
+        """Run an activity that hosts share; one that runs here already goes on under it."""
+        if not self.share(activity):
+            self._shared[activity.instance, activity.action.id] = activity
+            self.dispatch([ActivityCall(activity.instance, activity.action)])
 
     def is_dispatched(self, instance: OrchestrationInstance, task_id: int) -> bool:
         """Tell whether the activity waits or runs here, and its result will be delivered."""
@@ -108,8 +180,13 @@ class ActivityDispatcher:
         self._is_starting = True
         try:
             while self._queue and self._free and not self._is_stopping:
-                self._free -= 1
-                self._start(self._queue.popleft())
+                call = self._queue.popleft()
+                if _key(call) in self._shared or self._may_start(call.instance.instance_id):
+                    self._free -= 1
+                    self._running[_key(call)] = call
+                    self._start(call)
+                else:
+                    self._undispatch(call)
         finally:
             self._is_starting = False
 
@@ -134,6 +211,7 @@ class ActivityDispatcher:
     ) -> None:
         action = call.action
         if outcome.cancelled():
+            self._running.pop(_key(call), None)
             self._free_slot()
             return
         error = outcome.exception()
@@ -162,13 +240,22 @@ class ActivityDispatcher:
         self._free_slot()
 
     def _report(self, call: ActivityCall, result: ActivityResult) -> None:
+        self._running.pop(_key(call), None)
+        is_wanted = self._undispatch(call)
+        shared = self._shared.pop(_key(call), None)
+        if shared is not None:
+            self._deliver_shared(shared, result)
+        elif is_wanted:
+            self._deliver(call.instance, result)
+
+    def _undispatch(self, call: ActivityCall) -> bool:
         dispatched = self._dispatched.get(call.instance)
         if dispatched is None or call.action.id not in dispatched:
-            return
+            return False
         dispatched.discard(call.action.id)
         if not dispatched:
             del self._dispatched[call.instance]
-        self._deliver(call.instance, result)
+        return True
 
     def _free_slot(self) -> None:
         self._free += 1
@@ -196,6 +283,10 @@ class ActivityDispatcher:
             f"Additional info: The following are the known activity functions: {known}."
         )
         return self._failed(task_id, name, error)
+
+
+def _key(call: ActivityCall) -> tuple[OrchestrationInstance, int]:
+    return call.instance, call.action.id
 
 
 def _arguments(activity: IndexedFunction, text: str | None) -> Mapping[str, object]:

@@ -14,7 +14,7 @@ Two rules keep crashes harmless:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from func_bindings.durable.status import OrchestrationRuntimeStatus
@@ -26,7 +26,6 @@ from func_host.durable.actions import (
     CreateTimer,
     ScheduleTask,
 )
-from func_host.durable.backend import Fence
 from func_host.durable.engine import commit as planning
 from func_host.durable.engine.state import OrchestrationState
 from func_host.durable.history import (
@@ -42,7 +41,7 @@ if TYPE_CHECKING:
 
     from func_host.clock import IdSource
     from func_host.durable.actions import OrchestratorAction
-    from func_host.durable.backend import Commit, OutgoingMessage, StoredInstance
+    from func_host.durable.backend import Commit, Fence, OutgoingMessage, StoredInstance
     from func_host.durable.engine.replay import OrchestratorRun
     from func_host.durable.executor import Executor
     from func_host.durable.history import ExecutionTerminated, HistoryEvent, MessageEvent
@@ -133,7 +132,7 @@ class Recording:
         for timer_id in self.run.cancelled_before:
             self.state.open_timers.pop(timer_id, None)
         for action in self.run.open_activities():
-            if action.id in self.state.open_tasks:
+            if action.id in self.state.open_tasks and action.id not in stored.carried:
                 advance.ready.append(ActivityCall(self.instance, action))
         self.episode_is_open = not isinstance(stored.history[-1], OrchestratorCompleted)
         self.record(self.run.take_actions(), advance, is_opening=True)
@@ -330,7 +329,9 @@ class Recording:
         execution_id = self.fence.execution_id
         if draft.started is not None:
             execution_id = draft.started.orchestration_instance.execution_id
-        self.fence = Fence(execution_id, self.state.length)
+        self.fence = replace(
+            self.fence, execution_id=execution_id, history_length=self.state.length
+        )
         self.draft = planning.Draft()
         self._after_commit = []
         self.must_commit = False

@@ -8,6 +8,7 @@ orchestrator stays suspended between messages, so nothing is replayed; dropping 
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from func_bindings.errors import InstanceAlreadyExistsError
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from func_host.clock import IdSource
-    from func_host.durable.backend import Commit, MessageId, StoredInstance
+    from func_host.durable.backend import Commit, MessageId, Release, StoredInstance
     from func_host.durable.executor import Executor
     from func_host.durable.history import HistoryEvent
 
@@ -46,6 +47,8 @@ class Session:
         self.is_loaded = False
         self.is_lingering = False
         self.is_due = False  # what has lingered is to be committed, whatever else arrives
+        self.release: Release | None = None  # what the store has asked to hand over
+        self.has_excess = False  # more of its activities wait here than this process can run
         self.failures = 0
         self._executor = executor
         self._ids = ids
@@ -140,6 +143,14 @@ class Session:
         advance.is_urgent = advance.is_urgent or self._recording.must_commit
         return advance
 
+    def take_result(self, instance: OrchestrationInstance, task_id: int) -> ActivityResult | None:
+        """Give and forget the result of an activity that has arrived and was not fed yet."""
+        for position, (one, result) in enumerate(self.results):
+            if one == instance and result.task_scheduled_id == task_id:
+                del self.results[position]
+                return result
+        return None
+
     def receive(self, messages: Iterable[Message], *, is_replaced: bool = False) -> None:
         """Take messages of the store; one that is held already (handed out twice) is ignored.
 
@@ -222,7 +233,7 @@ class Session:
                 self._refuse_child(start, now)
             return
         if running is not None or started is None:
-            fence = Fence(execution_id, 0)
+            fence = replace(fence, execution_id=execution_id, history_length=0)
         consumed, early = [*recording.draft.consumed, message.id], self._early
         self._restart(fence)
         self._held.update(consumed, (each.id for each in early))

@@ -4,6 +4,9 @@
                            ▲                                        │
                            └──────────── results, in memory ◀───────┘
 
+Where hosts share a hub, activities are handed over with `Handover`, and those that other hosts have
+shared are run, too.
+
 Each session is processed by one task at a time, so a step of an instance never overlaps another.
 After a fault of the store, or a commit that came too late, the session is dropped and the store
 asked to hand out again what is unconsumed: what is stored decides, not what is in memory.
@@ -18,8 +21,14 @@ from itertools import count, islice
 from typing import TYPE_CHECKING, TypeVar
 
 from func_host import log
-from func_host.durable.backend import BackendError, BackendUnavailableError, StaleCommitError
+from func_host.durable.backend import (
+    BackendError,
+    BackendUnavailableError,
+    Release,
+    StaleCommitError,
+)
 from func_host.durable.worker.activities import ActivityDispatcher
+from func_host.durable.worker.handover import Handover
 from func_host.durable.worker.recording import Advance
 from func_host.durable.worker.session import Session
 
@@ -27,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from func_host.clock import Clock, IdSource
-    from func_host.durable.backend import Backend
+    from func_host.durable.backend import Backend, SharedActivity
     from func_host.durable.executor import Executor
     from func_host.durable.history import OrchestrationInstance
     from func_host.durable.worker.activities import ActivityCatalog
@@ -65,8 +74,13 @@ class DurableWorker:
             invoker,
             clock,
             slots=settings.max_concurrent_activities,
+            may_start=backend.owns,
             deliver=self._deliver,
+            deliver_shared=self._deliver_shared,
         )
+        self._handover = Handover(backend, self._activities, self._deliver_shared)
+        self._has_room = asyncio.Event()
+        self._unsent = 0  # results of shared activities that are on their way
         self._sessions: OrderedDict[str, Session] = OrderedDict()
         self._processing: set[str] = set()
         self._resting = 0
@@ -78,6 +92,7 @@ class DurableWorker:
         self._is_draining = False
         self._tasks: asyncio.TaskGroup | None = None
         self._receiver: asyncio.Task[None] | None = None
+        self._activity_receiver: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
         """Work until cancelled; what is in memory is dropped then, what is stored goes on later."""
@@ -85,6 +100,8 @@ class DurableWorker:
             async with asyncio.TaskGroup() as tasks:
                 self._tasks = tasks
                 self._receiver = tasks.create_task(self._receive())
+                if self._backend.features.shares_activities:
+                    self._activity_receiver = tasks.create_task(self._receive_activities())
                 try:
                     await self._flush_lingering()
                 finally:
@@ -100,14 +117,25 @@ class DurableWorker:
         Returns when nothing runs any more; the caller sets the deadline by cancelling `run`.
         """
         self._is_draining = True
-        if self._receiver is not None:
-            self._receiver.cancel()
+        for receiver in (self._receiver, self._activity_receiver):
+            if receiver is not None:
+                receiver.cancel()
         self._activities.stop(self._note_idle)
         self._note_idle()
         await self._is_idle.wait()
 
+    async def release(self) -> None:
+        """After a drain: let other hosts run the activities that have not ended or not started."""
+        if not self._backend.features.shares_activities:
+            return
+        for instance in self._activities.instances():
+            session = self._sessions.get(instance.instance_id)
+            if session is None or session.instance_id not in self._processing:
+                await self._handover.leave(instance)
+
     def _note_idle(self) -> None:
         busy = self._activities.running or self._processing or self._waiting or self._lingering
+        busy = busy or self._unsent
         if self._is_draining and not busy:
             self._is_idle.set()
 
@@ -121,9 +149,37 @@ class DurableWorker:
             item = await self._insistently("ask for work", self._backend.next_work_item)
             session = self._session(item.instance_id)
             session.receive(item.messages, is_replaced=item.is_replaced)
+            session.release = session.release or item.release
             self._wake(session)
 
+    async def _receive_activities(self) -> None:
+        while True:
+            while not self._activities.has_room:
+                self._has_room.clear()
+                await self._has_room.wait()
+            activity = await self._insistently("ask for activities", self._backend.next_activity)
+            self._activities.run_shared(activity)
+
+    def _deliver_shared(self, activity: SharedActivity, result: ActivityResult) -> None:
+        self._has_room.set()
+        if self._tasks is not None:
+            self._unsent += 1
+            self._tasks.create_task(self._complete(activity, result))
+
+    async def _complete(self, activity: SharedActivity, result: ActivityResult) -> None:
+        try:
+            await self._insistently(
+                "complete an activity", lambda: self._backend.complete_activity(activity, result)
+            )
+        except BackendError as error:
+            # It shows up again for some host, once nobody holds it any more.
+            logger.warning("an activity could not be completed", extra={log.REASON: str(error)})
+        finally:
+            self._unsent -= 1
+            self._note_idle()
+
     def _deliver(self, instance: OrchestrationInstance, result: ActivityResult) -> None:
+        self._has_room.set()
         session = self._session(instance.instance_id)
         session.receive_result(instance, result)
         self._wake(session)
@@ -283,12 +339,45 @@ class DurableWorker:
                 break
             await self._carry_out(session, advance)
             if not session.is_loaded:
+                await self._hand_over(session)
                 return
+        if (session.release is not None or session.has_excess) and session.has_draft:
+            await self._carry_out(session, Advance(is_urgent=True))
+        if await self._hand_over(session):
+            return
         if session.has_draft:
             self._linger(session)
         elif session.is_completed:
             self._activities.release(session.committed_instance)
             session.evict()
+
+    async def _hand_over(self, session: Session) -> bool:
+        """Share what is to be shared; give whether the whole instance has been let go of."""
+        release, session.release = session.release, None
+        has_excess, session.has_excess = session.has_excess, False
+        if release is Release.INSTANCE:
+            try:
+                await self._handover.release(session)
+            except BaseException:
+                session.release = release
+                raise
+            session.discard()
+            return True
+        if release is Release.ACTIVITIES and session.is_loaded:
+            await self._handover.carry_on(session)
+        elif has_excess and session.is_loaded:
+            await self._handover.share_excess(session)
+        return False
+
+    def _note_excess(self) -> None:
+        """Let other hosts have what this one would not come to soon."""
+        if not self._backend.has_peers:
+            return
+        for instance in self._activities.excess():
+            session = self._sessions.get(instance.instance_id)
+            if session is not None and session.is_loaded and not session.has_excess:
+                session.has_excess = True
+                self._wake(session)
 
     async def _load(self, session: Session) -> Advance:
         """Load and replay; the session stays unloaded where its instance is gone."""
@@ -303,7 +392,7 @@ class DurableWorker:
 
     async def _carry_out(self, session: Session, advance: Advance) -> None:
         """Dispatch what is ready; commit what is urgent, and what that makes urgent."""
-        self._activities.dispatch(advance.ready)
+        self._dispatch(advance)
         for commits in count():
             if not advance.is_urgent:
                 return
@@ -311,13 +400,18 @@ class DurableWorker:
                 await _take_turns()
             advance = await self._commit(session)
 
+    def _dispatch(self, advance: Advance) -> None:
+        if advance.ready:
+            self._activities.dispatch(advance.ready)
+            self._note_excess()
+
     async def _commit(self, session: Session) -> Advance:
         before = session.committed_instance
         was_parked = session.parked
         session.is_due = False
         await self._backend.commit(session.take_commit(self._clock.now()))
         advance = session.committed()
-        self._activities.dispatch(advance.ready)
+        self._dispatch(advance)
         if session.committed_instance != before:
             self._activities.release(before)
         self._tell_if_parked(session, before=was_parked)

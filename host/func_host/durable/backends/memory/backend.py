@@ -24,6 +24,8 @@ from func_host.durable.backends import rules
 from func_host.durable.backends.completion import Completions
 from func_host.durable.backends.dispatch import Arrival, Dispatcher
 from func_host.durable.backends.memory.store import StoredData, StoreSource
+from func_host.durable.backends.no_dead_letters import NoDeadLetters
+from func_host.durable.backends.one_host import OneHost
 from func_host.durable.codec import to_microseconds
 from func_host.durable.history import ExecutionStarted
 
@@ -33,14 +35,14 @@ if TYPE_CHECKING:
 
     from func_bindings.durable.status import OrchestrationRuntimeStatus
     from func_host.clock import Clock
-    from func_host.durable.backend import Commit, InstanceQuery, WorkItem
+    from func_host.durable.backend import Commit, InstanceQuery, RequestCount, WorkItem
     from func_host.durable.backends.memory.store import MemoryStore
     from func_host.durable.history import HistoryEvent, MessageEvent
 
 _FEATURES = BackendFeatures()
 
 
-class MemoryBackend:
+class MemoryBackend(NoDeadLetters, OneHost):
     """A `Backend` over a `MemoryStore`; one at a time owns the store."""
 
     def __init__(self, store: MemoryStore, clock: Clock) -> None:
@@ -53,6 +55,10 @@ class MemoryBackend:
     def features(self) -> BackendFeatures:
         """What this store can do."""
         return _FEATURES
+
+    def request_counts(self) -> Sequence[RequestCount]:
+        """Give nothing: this store asks nobody."""
+        return ()
 
     async def __aenter__(self) -> Self:
         """Take the store.

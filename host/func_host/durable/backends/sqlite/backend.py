@@ -20,6 +20,8 @@ from func_host.durable.backends import rules
 from func_host.durable.backends.completion import Completions
 from func_host.durable.backends.dispatch import Dispatcher
 from func_host.durable.backends.lock import StoreLock
+from func_host.durable.backends.no_dead_letters import NoDeadLetters
+from func_host.durable.backends.one_host import OneHost
 from func_host.durable.backends.sqlite import operations
 from func_host.durable.backends.sqlite.opening import open_store
 from func_host.durable.backends.sqlite.reader import Reader
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
         HubSummary,
         InstanceQuery,
         InstanceRecord,
+        RequestCount,
         StoredInstance,
         WorkItem,
     )
@@ -88,7 +91,7 @@ class _Open:
             self.completions.ended(instance_id)
 
 
-class SqliteBackend:
+class SqliteBackend(NoDeadLetters, OneHost):
     """A `Backend` over one file; acknowledged is durable (`synchronous=FULL`).
 
     Args:
@@ -106,6 +109,10 @@ class SqliteBackend:
     def features(self) -> BackendFeatures:
         """What this store can do."""
         return _FEATURES
+
+    def request_counts(self) -> Sequence[RequestCount]:
+        """Give nothing: this store asks nobody."""
+        return ()
 
     async def __aenter__(self) -> Self:
         """Own and open the file, migrating an old one.
