@@ -3,6 +3,7 @@
 from func_bindings.app import Blueprint, FunctionApp
 from func_bindings.durable.client import DurableClient
 from func_bindings.durable.context import OrchestrationContext
+from func_bindings.durable.dead_letters import DeadLetter
 from func_bindings.durable.retry import RetryOptions
 from func_bindings.durable.status import (
     DurableOrchestrationStatus,
@@ -37,6 +38,7 @@ from func_bindings.triggers import function_name, http_trigger, route
 __all__ = [
     "AuthLevel",
     "Blueprint",
+    "DeadLetter",
     "DurableClient",
     "DurableOrchestrationStatus",
     "FailureDetails",

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
+    from func_bindings.durable.dead_letters import DeadLetter
     from func_bindings.durable.status import (
         DurableOrchestrationStatus,
         OrchestrationRuntimeStatus,
@@ -130,6 +131,22 @@ class DurableClient(ABC):
             InstanceNotFoundError: There is no such instance.
             TimeoutError: It has not ended in time.
         """
+
+    @abstractmethod
+    async def get_dead_letters(self) -> list[DeadLetter]:
+        """Give the messages that were set aside, oldest first and at most 1,000.
+
+        A message is set aside where handling it has failed again and again. Only a hub on Azure
+        Storage has such messages.
+        """
+
+    @abstractmethod
+    async def retry_dead_letter(self, letter_id: str) -> bool:
+        """Let a message be handled anew, once the cause is gone; False where there is none."""
+
+    @abstractmethod
+    async def drop_dead_letter(self, letter_id: str) -> bool:
+        """Delete a message that was set aside, for good; False where there is none."""
 
     @abstractmethod
     def create_http_management_payload(

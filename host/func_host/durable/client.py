@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
     from datetime import datetime
 
+    from func_bindings.durable.dead_letters import DeadLetter
     from func_bindings.http import HttpRequest
     from func_host.clock import Clock, IdSource
     from func_host.durable.backend import Backend, InstancePage, InstanceRecord
@@ -305,6 +306,18 @@ class TaskHubClient(DurableClient):
         if timeout_s is not None:
             interruptions.append(lambda: sleep_long(self._clock, timeout_s))
         return await unless(lambda: self._backend.wait_for_completion(instance_id), *interruptions)
+
+    async def get_dead_letters(self) -> list[DeadLetter]:
+        """Give the messages that were set aside; see `DurableClient.get_dead_letters`."""
+        return list(await self._backend.dead_letters())
+
+    async def retry_dead_letter(self, letter_id: str) -> bool:
+        """Let a message be handled anew; see `DurableClient.retry_dead_letter`."""
+        return await self._backend.retry_dead_letter(letter_id)
+
+    async def drop_dead_letter(self, letter_id: str) -> bool:
+        """Delete a message that was set aside; see `DurableClient.drop_dead_letter`."""
+        return await self._backend.drop_dead_letter(letter_id)
 
     def create_http_management_payload(
         self, instance_id: str, request: HttpRequest | None = None

@@ -13,6 +13,7 @@ the clock itself, and never sleeps. It needs pytest and anyio's plugin.
 
 from func_host.testing.conformance.commits import CommitConformance
 from func_host.testing.conformance.creation import CreationConformance
+from func_host.testing.conformance.dead_letters import DeadLetterConformance
 from func_host.testing.conformance.delivery import DeliveryConformance
 from func_host.testing.conformance.outbox import OutboxConformance
 from func_host.testing.conformance.purging import PurgeConformance
@@ -38,5 +39,6 @@ class BackendConformance(
     CompletionConformance,
     LifecycleConformance,
     SessionConformance,
+    DeadLetterConformance,
 ):
     """Everything a store promises."""

@@ -22,6 +22,7 @@ from func_host.durable.backends.azure_storage.blobs import LargeValues
 from func_host.durable.backends.azure_storage.client_errors import STORAGE_ERRORS, explain
 from func_host.durable.backends.azure_storage.committing import Committer
 from func_host.durable.backends.azure_storage.control_queues import ControlQueues
+from func_host.durable.backends.azure_storage.dead_letters import DeadLetters
 from func_host.durable.backends.azure_storage.direct_delivery import DirectDelivery
 from func_host.durable.backends.azure_storage.history_store import HistoryStore
 from func_host.durable.backends.azure_storage.hot_instances import HotInstance, HotInstances
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
     from types import TracebackType
 
+    from func_bindings.durable.dead_letters import DeadLetter
     from func_host.clock import Clock, IdSource
     from func_host.durable.backend import (
         Commit,
@@ -88,6 +90,7 @@ class AzureStorageBackend:
         blobs = LargeValues(clients, names)
         self._completions = Completions()
         self._direct = DirectDelivery()
+        self._dead_letters = DeadLetters(clients, names)
         self._hub = Hub(
             settings=settings,
             clock=clock,
@@ -377,6 +380,21 @@ class AzureStorageBackend:
         """Count the instances by status."""
         async with self.in_progress():
             return await self._listing.summary()
+
+    async def dead_letters(self) -> Sequence[DeadLetter]:
+        """Give the messages that were set aside, oldest first."""
+        async with self.in_progress():
+            return await self._dead_letters.all()
+
+    async def retry_dead_letter(self, letter_id: str) -> bool:
+        """Put a message back into its queue; False where there is no such letter."""
+        async with self.in_progress():
+            return await self._dead_letters.retry(letter_id)
+
+    async def drop_dead_letter(self, letter_id: str) -> bool:
+        """Delete a message that was set aside; False where there is no such letter."""
+        async with self.in_progress():
+            return await self._dead_letters.drop(letter_id)
 
     # The worker
 

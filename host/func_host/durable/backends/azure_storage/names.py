@@ -81,6 +81,11 @@ class TaskHubNames:
         """What is too large for a queue or a table."""
         return f"{self.hub.lower()}-largemessages"
 
+    @property
+    def dead_letters_container(self) -> str:
+        """Messages that were set aside; ours alone, the provider knows no such thing."""
+        return f"{self.hub.lower()}-deadletters"
+
     def control_queue(self, partition: int) -> str:
         """The queue of everything that arrives at the instances of a partition."""
         return f"{self.hub.lower()}-control-{partition:02d}"

@@ -54,6 +54,7 @@ def test_tables_keep_the_case_and_the_rest_is_lower_case() -> None:
     assert names.control_queue(7) == "myhub-control-07"
     assert names.large_messages_container == "myhub-largemessages"
     assert names.leases_container == "myhub-leases"
+    assert names.dead_letters_container == "myhub-deadletters"
 
 
 @pytest.mark.parametrize("hub", ["abc", "A" * 45, "a" * 49, "Hub2"])
@@ -61,6 +62,7 @@ def test_a_name_of_letters_and_digits_is_accepted(hub: str) -> None:
     names = TaskHubNames(hub)
 
     assert len(names.large_messages_container) <= 63
+    assert len(names.dead_letters_container) <= 63
 
 
 @pytest.mark.parametrize("hub", ["", "ab", "1abc", "my-hub", "a" * 50, "café", "abc\n"])
