@@ -20,6 +20,7 @@ from func_host.config.document import ConfigError
 from func_host.durable.backends.azure_storage.client_transport import (
     RetrySettings,
     StorageTransport,
+    proxy_for,
 )
 from func_host.durable.backends.azure_storage.connection import (
     Identity,
@@ -89,15 +90,8 @@ class StorageClients:
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
-            trust_env=True,
         )
-        connection = self.connection
-        self._queues = QueueServiceClient(
-            connection.queue_url, api_version=API_VERSION, **self._options(StorageService.QUEUE)
-        )
-        self._blobs = BlobServiceClient(
-            connection.blob_url, api_version=API_VERSION, **self._options(StorageService.BLOB)
-        )
+        self._make_services()
         return self
 
     async def __aexit__(
@@ -123,12 +117,23 @@ class StorageClients:
         """Give the client of a table."""
         client = self._tables.get(name)
         if client is None:
-            options = self._options(StorageService.TABLE)
+            options = self._options(StorageService.TABLE, self.connection.table_url)
             client = TableClient(self.connection.table_url, name, **options)
             self._tables[name] = client
         return client
 
-    def _options(self, service: StorageService) -> dict[str, Any]:
+    def _make_services(self) -> None:
+        connection = self.connection
+        queue_options = self._options(StorageService.QUEUE, connection.queue_url)
+        self._queues = QueueServiceClient(
+            connection.queue_url, api_version=API_VERSION, **queue_options
+        )
+        blob_options = self._options(StorageService.BLOB, connection.blob_url)
+        self._blobs = BlobServiceClient(
+            connection.blob_url, api_version=API_VERSION, **blob_options
+        )
+
+    def _options(self, service: StorageService, url: str) -> dict[str, Any]:
         transport = StorageTransport(
             service,
             self._session,
@@ -136,6 +141,7 @@ class StorageClients:
             retry=self._retry,
             clock=self._clock,
             ids=self._ids,
+            proxy=proxy_for(url),
         )
         return {"credential": self._credential, "transport": transport, "retry_total": 0}
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
-from azure.core.exceptions import ServiceRequestError, ServiceResponseError
+from azure.core.exceptions import IncompleteReadError, ServiceRequestError, ServiceResponseError
 from azure.core.pipeline.transport import AioHttpTransport, AsyncHttpTransport
 
 from func_host.durable.backends.azure_storage.request_count import (
@@ -61,6 +63,7 @@ class StorageTransport(AsyncHttpTransport[Any, Any]):
         retry: RetrySettings,
         clock: Clock,
         ids: IdSource,
+        proxy: str | None = None,
     ) -> None:
         self._sender: Any = AioHttpTransport(
             session=session,
@@ -73,6 +76,7 @@ class StorageTransport(AsyncHttpTransport[Any, Any]):
         self._retry = retry
         self._clock = clock
         self._ids = ids
+        self._proxy = proxy
 
     async def open(self) -> None:
         """Do nothing: the session is open."""
@@ -85,6 +89,8 @@ class StorageTransport(AsyncHttpTransport[Any, Any]):
 
     async def send(self, request: Any, **config: Any) -> Any:
         """Send until there is an answer that a repetition would not change, or no attempt left."""
+        if self._proxy is not None:
+            config["proxy"] = self._proxy
         for attempt in range(self._retry.attempts - 1):
             try:
                 response = await self._send_once(request, config)
@@ -105,10 +111,24 @@ class StorageTransport(AsyncHttpTransport[Any, Any]):
         except (ServiceRequestError, ServiceResponseError):
             self._counter.add(RequestKind(self._service.value, operation, NO_ANSWER))
             raise
+        except IncompleteReadError as error:  # to the library an answer, to us none
+            self._counter.add(RequestKind(self._service.value, operation, NO_ANSWER))
+            raise ServiceResponseError("The answer broke off.", error=error) from error
         if operation == "GetMessages" and await _is_without_messages(response):
             operation = EMPTY_POLL
         self._counter.add(RequestKind(self._service.value, operation, response.status_code))
         return response
+
+
+def proxy_for(url: str) -> str | None:
+    """Give the proxy that the machine's settings name for an address.
+
+    Asked once: a session that trusts the environment asks for each request, in a thread.
+    """
+    parts = urlsplit(url)
+    if parts.hostname is None or proxy_bypass(parts.hostname):
+        return None
+    return getproxies().get(parts.scheme)
 
 
 async def _is_without_messages(response: Any) -> bool:

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, cast
 
 import aiohttp
 import pytest
-from azure.core.exceptions import ServiceRequestError, ServiceResponseError
+from azure.core.exceptions import IncompleteReadError, ServiceRequestError, ServiceResponseError
 
 from func_host.durable.backends.azure_storage.client_transport import (
     RetrySettings,
     StorageTransport,
+    proxy_for,
 )
 from func_host.durable.backends.azure_storage.request_count import (
     EMPTY_POLL,
@@ -54,9 +55,11 @@ class Sender:
     def __init__(self, *answers: Response | Exception) -> None:
         self.answers = deque(answers)
         self.requests: list[Request] = []
+        self.proxies: list[str | None] = []
 
-    async def send(self, request: Request) -> Response:
+    async def send(self, request: Request, *, proxy: str | None = None) -> Response:
         self.requests.append(request)
+        self.proxies.append(proxy)
         answer = self.answers.popleft()
         if isinstance(answer, Exception):
             raise answer
@@ -86,7 +89,7 @@ class NoChance:
 
 
 class World:
-    def __init__(self, session: aiohttp.ClientSession) -> None:
+    def __init__(self, session: aiohttp.ClientSession, *, proxy: str | None = None) -> None:
         self.clock = NotedSleep()
         self.counter = RequestCounter()
         self.transport = StorageTransport(
@@ -96,6 +99,7 @@ class World:
             retry=RetrySettings(attempts=4, delay_first_s=1.0, delay_max_s=3.0),
             clock=self.clock,
             ids=NoChance(),
+            proxy=proxy,
         )
 
     async def send(self, sender: Sender, request: Request | None = None) -> Response:
@@ -150,7 +154,10 @@ async def test_the_last_answer_is_given_as_it_is(world: World) -> None:
     assert world.counter.total() == 4
 
 
-@pytest.mark.parametrize("error", [ServiceRequestError("refused"), ServiceResponseError("cut off")])
+@pytest.mark.parametrize(
+    "error",
+    [ServiceRequestError("refused"), ServiceResponseError("cut off"), IncompleteReadError("half")],
+)
 async def test_a_connection_that_breaks_is_tried_again(world: World, error: Exception) -> None:
     assert (await world.send(Sender(error, Response(201)))).status_code == 201
     assert world.counter.snapshot()[RequestKind("queue", "CreateQueue", NO_ANSWER)] == 1
@@ -159,6 +166,41 @@ async def test_a_connection_that_breaks_is_tried_again(world: World, error: Exce
 async def test_a_connection_that_never_works_is_an_error(world: World) -> None:
     with pytest.raises(ServiceRequestError):
         await world.send(Sender(*(ServiceRequestError("refused") for _ in range(4))))
+
+
+async def test_an_answer_that_always_breaks_off_is_no_answer(world: World) -> None:
+    with pytest.raises(ServiceResponseError, match="broke off"):
+        await world.send(Sender(*(IncompleteReadError("half") for _ in range(4))))
+
+
+@pytest.mark.parametrize("proxy", [None, "http://proxy.example:3128"])
+async def test_every_attempt_goes_through_the_proxy(proxy: str | None) -> None:
+    sender = Sender(Response(503), Response(200))
+    async with aiohttp.ClientSession() as session:
+        await World(session, proxy=proxy).send(sender)
+
+    assert sender.proxies == [proxy, proxy]
+
+
+@pytest.mark.parametrize(
+    ("url", "proxy"),
+    [
+        ("https://shop.table.core.windows.net", "http://proxy.example:3128"),
+        ("https://inside.example/table", None),
+        ("http://shop.table.core.windows.net", None),
+        ("", None),
+    ],
+)
+def test_the_environment_names_the_proxy_of_an_address(
+    monkeypatch: pytest.MonkeyPatch, url: str, proxy: str | None
+) -> None:
+    monkeypatch.delenv("http_proxy", raising=False)
+    monkeypatch.delenv("HTTP_PROXY", raising=False)
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
+    monkeypatch.setenv("https_proxy", "http://proxy.example:3128")
+    monkeypatch.setenv("no_proxy", "inside.example")
+
+    assert proxy_for(url) == proxy
 
 
 @pytest.mark.parametrize(("asked", "waited"), [("7", 7.0), ("1000", 60.0), ("soon", 1.0)])
