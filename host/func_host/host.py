@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Self
 from func_host import __version__
 from func_host.clock import SystemClock, SystemIds
 from func_host.config import MemoryStore
+from func_host.durable.backends.request_report import RequestReport
 from func_host.durable.catalog import AppCatalog
 from func_host.durable.client import TaskHubClient
 from func_host.durable.executor import InProcessExecutor
@@ -96,6 +97,8 @@ class Host:
     async def _build(self, stack: AsyncExitStack) -> None:
         host_json = self._configuration.host_json
         backend = open_backend(self._configuration.store, self._clock)
+        report = RequestReport(backend, self._clock)
+        stack.callback(report.tell)  # the last line comes when the store is closed: that asks too
         self.backend: Backend = await stack.enter_async_context(backend)
         timeout = host_json.function_timeout
         timeout_s = None if timeout is None else timeout.total_seconds()
@@ -117,10 +120,16 @@ class Host:
             invoker=http_invoker,
             clock=self._clock,
             settings=self._web_settings(host_json),
+            request_counts=self.backend.request_counts,
         )
         self._worker = self._build_worker(host_json, activity_invoker)
+        await self._run_parts(stack, report)
+
+    async def _run_parts(self, stack: AsyncExitStack, report: RequestReport) -> None:
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         self._working = tasks.create_task(self._worker.run())
+        reporting = tasks.create_task(report.run())
+        stack.callback(reporting.cancel)
         stack.push_async_callback(self._stop_worker)
 
     async def __aexit__(

@@ -32,6 +32,8 @@ SOURCE_LINE: Final = "source_line"
 METHOD: Final = "method"
 PATH: Final = "path"
 REASON: Final = "reason"
+REQUESTS: Final = "requests"
+OPERATIONS: Final = "operations"
 
 _STANDARD_ATTRIBUTES: Final = frozenset(
     (*logging.makeLogRecord({}).__dict__, "message", "asctime", "color_message")

@@ -1,16 +1,22 @@
 import asyncio
+import logging
 from contextlib import closing
 from pathlib import Path
 
 import httpx
 import pytest
 
+from func_host import host as host_module
+from func_host import log
+from func_host.clock import Clock
 from func_host.config import Configuration, load_configuration
 from func_host.durable.backend import StoreInUseError
 from func_host.durable.worker.worker import DurableWorker
 from func_host.errors import AppError
 from func_host.host import Host, load_functions, required_key, serve
 from func_host.server import ListeningSocket
+from func_host.testing.clock import SimulatedClock
+from tests.host.durable.backends.asking import AskingBackend
 
 pytestmark = pytest.mark.anyio
 
@@ -118,3 +124,29 @@ async def test_with_a_key_only_open_functions_answer_without_it(app_dir: Path) -
             assert (await http.get("/admin/host/status")).status_code == 401
             assert (await http.get("/admin/host/status", headers=key)).status_code == 200
             assert (await http.get("/admin/host/ping")).status_code == 200
+
+
+async def test_what_the_store_asks_of_others_is_told_and_its_closing_too(
+    app_dir: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def open_backend(_: object, clock: Clock, *_rest: object) -> AskingBackend:
+        return AskingBackend(clock)
+
+    def told() -> list[object]:
+        return [vars(record)[log.OPERATIONS] for record in caplog.records]
+
+    monkeypatch.setattr(host_module, "open_backend", open_backend)
+    caplog.set_level(logging.INFO, "func_host.durable.backends.request_report")
+    configuration, clock = configured(app_dir), SimulatedClock()
+    index = load_functions(configuration)
+    async with Host(configuration, index, origin="http://x", clock=clock) as host:
+        transport = httpx.ASGITransport(host.app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
+            metrics = (await http.get("/admin/metrics")).text
+        await clock.advance(60)
+        assert told() == [{"Open": 1}]
+
+    assert told() == [{"Open": 1}, {"Close": 1}]
+    assert (
+        'func_host_storage_requests_total{service="queue",operation="Open",status="200"} 1\n'
+    ) in metrics

@@ -1,4 +1,4 @@
-"""`/admin`: is the host up, and which functions does it serve."""
+"""`/admin`: is the host up, which functions does it serve, and what has it asked of others."""
 
 from __future__ import annotations
 
@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 from func_bindings.metadata import HttpTrigger
 from func_host.web.answers import empty_answer, json_answer
+from func_host.web.metrics import metrics_answer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from starlette.responses import Response
 
     from func_bindings.metadata import Trigger
     from func_host.clock import Clock
+    from func_host.durable.backend import RequestCount
     from func_host.indexing.functions import IndexedFunction
     from func_host.web.call import Call
     from func_host.web.settings import WebSettings
@@ -32,12 +34,17 @@ class Admin:
     """Answers the requests below `/admin`."""
 
     def __init__(
-        self, functions: Iterable[IndexedFunction], settings: WebSettings, clock: Clock
+        self,
+        functions: Iterable[IndexedFunction],
+        settings: WebSettings,
+        clock: Clock,
+        request_counts: Callable[[], Sequence[RequestCount]],
     ) -> None:
-        """Tell about these functions; the host counts as started now."""
+        """Tell about these functions and counts; the host is said to have started now."""
         self._functions = tuple(sorted(functions, key=lambda each: each.name.lower()))
         self._settings = settings
         self._clock = clock
+        self._request_counts = request_counts
         self._started = clock.monotonic()
 
     def answer(self, call: Call, segments: list[str]) -> Response:
@@ -49,6 +56,8 @@ class Admin:
                 return response
             case "GET", ["host", "status"]:
                 return json_answer(self._status())
+            case "GET", ["metrics"]:
+                return self._metrics()
             case "GET", ["functions"]:
                 return json_answer([self._describe(each, call) for each in self._functions])
             case "GET", ["functions", name]:
@@ -59,9 +68,18 @@ class Admin:
             case _:
                 return empty_answer(404)
 
+    def _metrics(self) -> Response:
+        return metrics_answer(
+            version=self._settings.version,
+            up_seconds=self._up_s(),
+            requests=self._request_counts(),
+        )
+
+    def _up_s(self) -> float:
+        return self._clock.monotonic() - self._started
+
     def _status(self) -> dict[str, Any]:
         settings = self._settings
-        uptime_s = self._clock.monotonic() - self._started
         return {
             "id": settings.host_id,
             "state": "Running",
@@ -69,7 +87,7 @@ class Admin:
             "versionDetails": f"func-host {settings.version}".rstrip(),
             "instanceId": settings.host_instance_id,
             "computerName": platform.node(),
-            "processUptime": int(uptime_s * 1000),
+            "processUptime": int(self._up_s() * 1000),
             "functionAppContentEditingState": "NotAllowed",
         }
 

@@ -23,9 +23,12 @@ from func_host.web.paths import BadPathError, path_segments, split_path
 from func_host.web.routes import RouteTable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
     from func_host.clock import Clock
+    from func_host.durable.backend import RequestCount
     from func_host.durable.client import TaskHubClient
     from func_host.indexing.functions import FunctionIndex
     from func_host.invocation.invoker import Invoker
@@ -46,6 +49,7 @@ def create_app(
     invoker: Invoker,
     settings: WebSettings,
     clock: Clock | None = None,
+    request_counts: Callable[[], Sequence[RequestCount]] = tuple,
 ) -> ASGIApp:
     """Build the application.
 
@@ -55,6 +59,7 @@ def create_app(
         invoker: Calls the functions.
         settings: What the surroundings say.
         clock: Measures how long the host is up; the machine's where none is given.
+        request_counts: What the store has asked of others so far, for `/admin/metrics`.
 
     Raises:
         AppError: A route of the app cannot be served; every mistake has a line.
@@ -62,7 +67,7 @@ def create_app(
     return _App(
         routes=RouteTable(index.http_functions, client),
         management=Management(client, settings),
-        admin=Admin(index.functions, settings, clock or SystemClock()),
+        admin=Admin(index.functions, settings, clock or SystemClock(), request_counts),
         invoker=invoker,
         settings=settings,
     )

@@ -106,6 +106,7 @@ class Hub:
             invoker=self.invoker,
             settings=self.settings,
             clock=self.clock,
+            request_counts=self.backend.request_counts,
         )
         self.http = httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url=ORIGIN)
 

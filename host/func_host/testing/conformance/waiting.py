@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -10,6 +11,17 @@ from func_bindings.errors import InstanceNotFoundError
 from func_host.durable.backend import BackendError, StoreInUseError
 from func_host.testing.conformance.base import ConformanceBase
 from func_host.testing.conformance.world import PATIENCE_S, Status, World
+
+if TYPE_CHECKING:
+    from func_host.durable.backend import Backend
+
+
+def counted(backend: Backend) -> dict[tuple[str, str, int], int]:
+    """Give how often the backend has asked others, by kind of request."""
+    counts = backend.request_counts()
+    by_kind = {(each.service, each.operation, each.status): each.count for each in counts}
+    assert len(by_kind) == len(counts)
+    return by_kind
 
 
 class CompletionConformance(ConformanceBase):
@@ -90,6 +102,17 @@ class LifecycleConformance(ConformanceBase):
         with pytest.raises(BackendError):
             await closed.next_work_item()
         assert list(await world.backend.get_history("one")) == run.events
+
+    async def test_what_is_asked_of_others_adds_up(self, world: World) -> None:
+        """Each kind of request is counted once, counts only grow, and closing is counted too."""
+        closed = world.backend
+        before = counted(closed)
+        await (await world.begin("one")).end()
+        await world.reopen()
+        after = counted(closed)
+
+        assert all(count > 0 for count in after.values())
+        assert all(after[kind] >= count for kind, count in before.items())
 
     async def test_closing_ends_all_waiting(self, world: World) -> None:
         """For work and for the end of an instance."""

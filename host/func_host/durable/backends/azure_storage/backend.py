@@ -49,6 +49,7 @@ if TYPE_CHECKING:
         InstanceQuery,
         InstanceRecord,
         MessageId,
+        RequestCount,
         WorkItem,
     )
     from func_host.durable.backends.azure_storage.client import StorageClients
@@ -119,6 +120,10 @@ class AzureStorageBackend:
     def features(self) -> BackendFeatures:
         """What this store can do."""
         return _FEATURES
+
+    def request_counts(self) -> Sequence[RequestCount]:
+        """Give what the storage account was asked so far, by kind."""
+        return self._clients.counter.counts()
 
     async def __aenter__(self) -> Self:
         """Create the hub where there is none, take what waits, and begin to look for more.

@@ -13,8 +13,10 @@ from enum import Enum
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qs, urlsplit
 
+from func_host.durable.backend import RequestCount
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 NO_ANSWER: Final = 0
 """The status of a request that was never answered: nobody knows whether it took effect."""
@@ -60,6 +62,15 @@ class RequestCounter:
         """Give the counts of this moment, in the order of their kinds."""
         with self._lock:
             return dict(sorted(self._counts.items()))
+
+    def counts(self) -> Sequence[RequestCount]:
+        """Give the same as a store tells it."""
+        return tuple(
+            RequestCount(
+                service=kind.service, operation=kind.operation, status=kind.status, count=count
+            )
+            for kind, count in self.snapshot().items()
+        )
 
     def total(self, *, with_polls: bool = True) -> int:
         """Give the number of all requests, or of all but the polls that found nothing."""

@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from func_host.durable.backend import RequestCount
 from func_host.durable.backends.azure_storage.request_count import (
     EMPTY_POLL,
     RequestCounter,
@@ -76,6 +77,17 @@ def test_polls_that_find_nothing_can_be_left_out() -> None:
         RequestKind("queue", EMPTY_POLL, 200): 2,
         RequestKind("queue", "GetMessages", 200): 1,
     }
+
+
+def test_a_store_is_told_the_counts_in_the_order_of_their_kinds() -> None:
+    counter = RequestCounter()
+    for operation, status in [("PutMessage", 201), ("GetMessages", 200), ("PutMessage", 201)]:
+        counter.add(RequestKind("queue", operation, status))
+
+    assert counter.counts() == (
+        RequestCount(service="queue", operation="GetMessages", status=200, count=1),
+        RequestCount(service="queue", operation="PutMessage", status=201, count=2),
+    )
 
 
 def test_threads_may_count_at_once() -> None:
