@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Self
 
 from func_host import __version__
 from func_host.clock import SystemClock, SystemIds
-from func_host.config import MemoryStore
+from func_host.config import AzureStore, MemoryStore, SqliteStore
 from func_host.durable.backends.request_report import RequestReport
 from func_host.durable.catalog import AppCatalog
 from func_host.durable.client import TaskHubClient
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from func_host.clock import Clock, IdSource
-    from func_host.config import Configuration, HostJson, SqliteStore, Store
+    from func_host.config import Configuration, HostJson
     from func_host.durable.backend import Backend
 
 DEFAULT_ADDRESS = "127.0.0.1"
@@ -87,6 +87,7 @@ class Host:
         """Open the store and start the worker.
 
         Raises:
+            ConfigError: The store cannot be what the settings say.
             BackendError: The store cannot be opened; the message says why and what to do.
         """
         async with AsyncExitStack() as stack:
@@ -96,7 +97,7 @@ class Host:
 
     async def _build(self, stack: AsyncExitStack) -> None:
         host_json = self._configuration.host_json
-        backend = open_backend(self._configuration.store, self._clock)
+        backend = open_backend(self._configuration, self._clock, self._ids)
         report = RequestReport(backend, self._clock)
         stack.callback(report.tell)  # the last line comes when the store is closed: that asks too
         self.backend: Backend = await stack.enter_async_context(backend)
@@ -301,12 +302,22 @@ def unfinished_in(store: SqliteStore) -> int:
     return 0 if summary is None else summary.unfinished
 
 
-def open_backend(store: Store, clock: Clock) -> Backend:
-    """Make the backend of a store; it is opened by entering it."""
-    if isinstance(store, MemoryStore):
-        from func_host.durable.backends import memory  # noqa: PLC0415 -- only one is needed
+def open_backend(configuration: Configuration, clock: Clock, ids: IdSource) -> Backend:
+    """Make the backend of a store; it is opened by entering it.
 
-        return memory.MemoryBackend(memory.MemoryStore(), clock)
-    from func_host.durable.backends.sqlite import SqliteBackend  # noqa: PLC0415
+    Raises:
+        ConfigError: The store cannot be what the settings say.
+    """
+    match configuration.store:
+        case MemoryStore():
+            from func_host.durable.backends import memory  # noqa: PLC0415 -- only one is needed
 
-    return SqliteBackend(store.path, clock)
+            return memory.MemoryBackend(memory.MemoryStore(), clock)
+        case SqliteStore(path=path):
+            from func_host.durable.backends.sqlite import SqliteBackend  # noqa: PLC0415
+
+            return SqliteBackend(path, clock)
+        case AzureStore() as store:
+            from func_host.durable.backends.azure_storage.opening import open_hub  # noqa: PLC0415
+
+            return open_hub(store, configuration.app_settings, clock, ids)

@@ -80,7 +80,7 @@ def run_func_host(
 
 
 class HostProcess:
-    """One host on one port over one store file, which may be started again after its end."""
+    """One host on one port over one store, which may be started again after its end."""
 
     def __init__(
         self,
@@ -90,8 +90,12 @@ class HostProcess:
         arguments: tuple[str, ...] = (),
         settings: Mapping[str, str] | None = None,
         port: int | None = None,
+        storage: str | None = None,
     ) -> None:
-        """Name the app and the folder for store and output; nothing runs before `start`."""
+        """Name the app and the folder for store and output; nothing runs before `start`.
+
+        Its store is a file below the folder, if no other is given as for `--storage`.
+        """
         self.app = app
         self.folder = folder
         self.store = folder / "store" / "hub.db"
@@ -102,6 +106,7 @@ class HostProcess:
         self.settings = dict(settings or {})
         self.startup_s = 0.0
         self._arguments = arguments
+        self._storage = storage
         self._process: subprocess.Popen[bytes] | None = None
         self.store.parent.mkdir(parents=True, exist_ok=True)
 
@@ -139,7 +144,7 @@ class HostProcess:
     def start(self, *, wait: bool = True) -> None:
         """Start the process; wait until it answers, unless told otherwise."""
         command = func_host("start", str(self.app), "--port", str(self.port))
-        command += ["--storage", f"sqlite:{self.store}", *self._arguments]
+        command += ["--storage", self._storage or f"sqlite:{self.store}", *self._arguments]
         began = time.perf_counter()
         with self.output.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 -- our own command line

@@ -1,5 +1,7 @@
 import asyncio
 import logging
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -8,14 +10,15 @@ import pytest
 
 from func_host import host as host_module
 from func_host import log
-from func_host.clock import Clock
-from func_host.config import Configuration, load_configuration
+from func_host.clock import Clock, SystemClock, SystemIds
+from func_host.config import ConfigError, Configuration, load_configuration
 from func_host.durable.backend import StoreInUseError
 from func_host.durable.worker.worker import DurableWorker
 from func_host.errors import AppError
-from func_host.host import Host, load_functions, required_key, serve
+from func_host.host import Host, load_functions, open_backend, required_key, serve
 from func_host.server import ListeningSocket
 from func_host.testing.clock import SimulatedClock
+from tests.e2e.host_process import environment
 from tests.host.durable.backends.asking import AskingBackend
 
 pytestmark = pytest.mark.anyio
@@ -129,13 +132,13 @@ async def test_with_a_key_only_open_functions_answer_without_it(app_dir: Path) -
 async def test_what_the_store_asks_of_others_is_told_and_its_closing_too(
     app_dir: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def open_backend(_: object, clock: Clock, *_rest: object) -> AskingBackend:
+    def open_asking(_: object, clock: Clock, *_rest: object) -> AskingBackend:
         return AskingBackend(clock)
 
     def told() -> list[object]:
         return [vars(record)[log.OPERATIONS] for record in caplog.records]
 
-    monkeypatch.setattr(host_module, "open_backend", open_backend)
+    monkeypatch.setattr(host_module, "open_backend", open_asking)
     caplog.set_level(logging.INFO, "func_host.durable.backends.request_report")
     configuration, clock = configured(app_dir), SimulatedClock()
     index = load_functions(configuration)
@@ -150,3 +153,39 @@ async def test_what_the_store_asks_of_others_is_told_and_its_closing_too(
     assert (
         'func_host_storage_requests_total{service="queue",operation="Open",status="200"} 1\n'
     ) in metrics
+
+
+ON_SQLITE = """
+import asyncio, sys
+from pathlib import Path
+import func_host.cli.group, func_host.cli.running
+from func_host.config import load_configuration
+from func_host.host import Host, load_functions
+
+async def main() -> None:
+    configuration = load_configuration(Path(sys.argv[1]), storage="sqlite", environment={})
+    async with Host(configuration, load_functions(configuration), origin="http://x"):
+        pass
+
+asyncio.run(main())
+print(sorted({"aiohttp", "azure", "cryptography", "requests"} & sys.modules.keys()))
+"""
+
+
+def test_a_host_on_sqlite_does_not_wait_for_the_clients_of_azure_storage(app_dir: Path) -> None:
+    result = subprocess.run(  # noqa: S603 -- our own source
+        [sys.executable, "-c", ON_SQLITE, str(app_dir)],
+        check=True,
+        capture_output=True,
+        text=True,
+        env=environment(),
+    )
+
+    assert result.stdout == "[]\n"
+
+
+def test_an_account_that_cannot_be_read_is_a_mistake_in_the_settings(app_dir: Path) -> None:
+    configuration = configured(app_dir, "azure", AzureWebJobsStorage="AccountName=shop")
+
+    with pytest.raises(ConfigError, match="AzureWebJobsStorage has no AccountKey"):
+        open_backend(configuration, SystemClock(), SystemIds())

@@ -1,14 +1,18 @@
 """host.json, app settings and the choice of a store, parsed once into frozen values."""
 
+from func_host.config.app_lease import AppLeaseOptions
 from func_host.config.app_settings import AppSettings, export_app_settings, process_environment
 from func_host.config.document import ConfigError
-from func_host.config.durable_task import DurableTaskSettings, OverridableStates, StorageProvider
+from func_host.config.durable_task import DurableTaskSettings, OverridableStates
 from func_host.config.host_json import HostJson, HttpSettings, LogLevel, WorkerLimits
 from func_host.config.loading import Configuration, load_configuration
-from func_host.config.stores import MemoryStore, SqliteStore, Store, other_store
+from func_host.config.storage_provider import StorageProvider, StorageType
+from func_host.config.stores import AzureStore, MemoryStore, SqliteStore, Store, other_store
 
 __all__ = [
+    "AppLeaseOptions",
     "AppSettings",
+    "AzureStore",
     "ConfigError",
     "Configuration",
     "DurableTaskSettings",
@@ -19,6 +23,7 @@ __all__ = [
     "OverridableStates",
     "SqliteStore",
     "StorageProvider",
+    "StorageType",
     "Store",
     "WorkerLimits",
     "export_app_settings",

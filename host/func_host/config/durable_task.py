@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
+from func_host.config.app_lease import AppLeaseOptions, read_app_lease
+from func_host.config.storage_provider import StorageProvider, read_storage_provider
+
 if TYPE_CHECKING:
     from func_host.config.app_settings import AppSettings
     from func_host.config.section import Section
@@ -19,34 +22,11 @@ _HUB_NAME_LENGTH_MAX: Final = 45
 _HUB_NAME_LENGTH_MIN: Final = 3
 
 
-class StorageType(Enum):
-    """`storageProvider.type`."""
-
-    SQLITE = "sqlite"
-    AZURE_STORAGE = "azureStorage"
-    MEMORY = "memory"
-
-
 class OverridableStates(Enum):
     """`overridableExistingInstanceStates`: which instances a start under the same id replaces."""
 
     NON_RUNNING_STATES = "NonRunningStates"
     ANY_STATE = "AnyState"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StorageProvider:
-    """`storageProvider`.
-
-    Args:
-        type: The kind of store; None to choose by what is configured.
-        path: File of the SQLite store, below the folder of host.json; None for the default.
-        connection_name: App setting that holds the storage connection.
-    """
-
-    type: StorageType | None = None
-    path: str | None = None
-    connection_name: str = "AzureWebJobsStorage"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +43,7 @@ class DurableTaskSettings:
         store_inputs_in_orchestration_history: Whether history keeps the inputs of activities and
             sub-orchestrations.
         storage_provider: Where the hub is stored.
+        app_lease: How one app keeps others from its hub; None where it does not.
     """
 
     hub_name: str = DEFAULT_HUB_NAME
@@ -75,6 +56,7 @@ class DurableTaskSettings:
     max_orchestration_actions: int = 100_000
     store_inputs_in_orchestration_history: bool = False
     storage_provider: StorageProvider = field(default_factory=StorageProvider)
+    app_lease: AppLeaseOptions | None = field(default_factory=AppLeaseOptions)
 
 
 def read_durable_task(section: Section, settings: AppSettings) -> DurableTaskSettings:
@@ -107,7 +89,8 @@ def read_durable_task(section: Section, settings: AppSettings) -> DurableTaskSet
         store_inputs_in_orchestration_history=section.boolean(
             "storeInputsInOrchestrationHistory", default=False
         ),
-        storage_provider=_read_storage_provider(section.section("storageProvider")),
+        storage_provider=read_storage_provider(section.section("storageProvider")),
+        app_lease=read_app_lease(section),
     )
 
 
@@ -141,15 +124,3 @@ def _read_hub_name(section: Section, settings: AppSettings) -> str:
             "3 to 50 in all.",
         )
     return name
-
-
-def _read_storage_provider(section: Section) -> StorageProvider:
-    defaults = StorageProvider()
-    path = section.string("path")
-    if path is not None and not path.strip():
-        raise section.error("path", "expected the path of a file, not an empty text.")
-    return StorageProvider(
-        type=section.choice("type", StorageType),
-        path=path,
-        connection_name=section.string("connectionName") or defaults.connection_name,
-    )

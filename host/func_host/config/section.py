@@ -76,8 +76,15 @@ class Section:
             return value.strip().lower() == "true"
         raise self.error(name, f"expected true or false, not {_shown(value)}.")
 
-    def duration(self, name: str, default: timedelta, *, at_least: timedelta) -> timedelta:
-        """Give a time span."""
+    def duration(
+        self,
+        name: str,
+        default: timedelta,
+        *,
+        at_least: timedelta,
+        at_most: timedelta | None = None,
+    ) -> timedelta:
+        """Give a time span within limits."""
         value = self._take(name)
         if value is None:
             return default
@@ -91,6 +98,8 @@ class Section:
             raise self.error(name, f"{error}.") from error
         if duration < at_least:
             raise self.error(name, f'expected at least {at_least.total_seconds():g} s: "{value}".')
+        if at_most is not None and duration > at_most:
+            raise self.error(name, f'expected at most {at_most.total_seconds():g} s: "{value}".')
         return duration
 
     def limit(self, name: str, default: timedelta, *, at_least: timedelta) -> timedelta | None:

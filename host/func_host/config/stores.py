@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from func_host.config.document import ConfigError
-from func_host.config.durable_task import StorageType
+from func_host.config.storage_provider import StorageProvider, StorageType
 
 if TYPE_CHECKING:
+    from func_host.config.app_lease import AppLeaseOptions
     from func_host.config.app_settings import AppSettings
     from func_host.config.durable_task import DurableTaskSettings
 
 STORE_FOLDER: Final = ".func-host"
 STORAGE_OPTION: Final = "sqlite, sqlite:PATH, azure or memory"
+
+_ACCOUNT_NAME: Final = re.compile(r"(?i)(?:^|;)\s*AccountName\s*=\s*([a-z0-9]{3,24})\s*(?:;|$)")
+_DEVELOPMENT: Final = re.compile(r"(?i)(?:^|;)\s*UseDevelopmentStorage\s*=\s*true\s*(?:;|$)")
+_DEVELOPMENT_ACCOUNT: Final = "devstoreaccount1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +43,33 @@ class MemoryStore:
         return "memory; everything is lost when the host stops"
 
 
-Store = SqliteStore | MemoryStore
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AzureStore:
+    """A hub in a storage account, or in an emulator of one.
+
+    Args:
+        hub_name: The task hub.
+        connection_name: App setting, or group of settings, that says which account it is.
+        account: The account's name, `Azurite`, or nothing where the settings do not say it.
+        provider: How the hub is used.
+        app_lease: How this app keeps others from the hub; None where it does not.
+        app_name: What tells this app from others; empty where nothing does.
+    """
+
+    hub_name: str
+    connection_name: str
+    account: str = ""
+    provider: StorageProvider = field(default_factory=StorageProvider)
+    app_lease: AppLeaseOptions | None = None
+    app_name: str = ""
+
+    def __str__(self) -> str:
+        """Say it as the start of the host does."""
+        account = f" ({self.account})" if self.account else ""
+        return f"Azure Storage, {self.connection_name}{account}"
+
+
+Store = SqliteStore | MemoryStore | AzureStore
 
 
 def choose_store(
@@ -52,7 +84,7 @@ def choose_store(
         option: What was given to `--storage`; its path is relative to the working directory.
 
     Raises:
-        ConfigError: It cannot be used; the message names the setting that chooses another.
+        ConfigError: It cannot be used; the message says why.
     """
     provider = durable.storage_provider
     kind, path = _parse_option(option) if option is not None else (provider.type, None)
@@ -65,7 +97,7 @@ def choose_store(
         case StorageType.SQLITE:
             return SqliteStore(path or sqlite_path(app_dir, durable))
         case StorageType.AZURE_STORAGE:
-            raise ConfigError(_azure_refusal(provider.connection_name, provider.type, option))
+            return _azure_store(durable, settings)
 
 
 def sqlite_path(app_dir: Path, durable: DurableTaskSettings) -> Path:
@@ -99,15 +131,28 @@ def _parse_option(option: str) -> tuple[StorageType, Path | None]:
             raise ConfigError(f'--storage: expected {STORAGE_OPTION}, not "{option}".')
 
 
-def _azure_refusal(connection: str, configured: StorageType | None, option: str | None) -> str:
-    if option is not None:
-        asked = f"--storage {option}"
-    elif configured is not None:
-        asked = 'storageProvider.type "azureStorage" in host.json'
-    else:
-        asked = f"{connection} is set, which"
-    return (
-        f"{asked} chooses Azure Storage, and this version of func-host cannot use it yet. To use "
-        'SQLite, set extensions.durableTask.storageProvider.type to "sqlite" in host.json '
-        "or start with `--storage sqlite`."
+def _azure_store(durable: DurableTaskSettings, settings: AppSettings) -> AzureStore:
+    provider = durable.storage_provider
+    if provider.azure_refusal is not None:
+        raise ConfigError(provider.azure_refusal)
+    return AzureStore(
+        hub_name=durable.hub_name,
+        connection_name=provider.connection_name,
+        account=_account(settings, provider.connection_name),
+        provider=provider,
+        app_lease=durable.app_lease,
+        app_name=settings.get("WEBSITE_SITE_NAME") or settings.get("DTFX_APP_NAME") or "",
     )
+
+
+def _account(settings: AppSettings, connection: str) -> str:
+    """Give what may be shown of a connection; whether it can be used is seen when it is opened."""
+    text = settings.get(connection) or settings.get(f"ConnectionStrings:{connection}")
+    if text is None:
+        return settings.get(f"{connection}__accountName") or ""
+    if _DEVELOPMENT.search(text):
+        return "Azurite"
+    match = _ACCOUNT_NAME.search(text)
+    if match is None:
+        return ""
+    return "Azurite" if match[1].lower() == _DEVELOPMENT_ACCOUNT else match[1]

@@ -21,6 +21,7 @@ from func_bindings.errors import (
 )
 from func_host.durable.backend import BackendUnavailableError
 from func_host.durable.client import InvalidInstanceIdError
+from func_host.log import REASON
 from func_host.web.body import BodyTooLargeError
 from func_host.web.json_text import InvalidJsonError
 from func_host.web.query import BadArgumentError
@@ -93,7 +94,8 @@ def _conflict(error: Any) -> Response:
     return error_answer(409, str(error), str(error), "System.InvalidOperationException")
 
 
-def _unavailable(_error: Any) -> Response:
+def _unavailable(error: Any) -> Response:
+    _logger.warning("the store of the task hub cannot be used", extra={REASON: str(error)})
     detail = "The store of the task hub does not answer; try again."
     return error_answer(503, BROKEN, detail, "System.TimeoutException")
 

@@ -27,9 +27,14 @@ def test_azures_categories_are_the_loggers_they_mean() -> None:
         verbose=False,
     )
 
-    assert levels == {
-        "": logging.WARNING,
-        "func_host": logging.DEBUG,
-        "uvicorn": logging.DEBUG,
-        "shop.cart": logging.CRITICAL + 10,
-    }
+    assert levels[""] == logging.WARNING
+    assert levels["func_host"] == levels["uvicorn"] == logging.DEBUG
+    assert levels["shop.cart"] == logging.CRITICAL + 10
+    assert not {"Default", "Host", "Host.Results", "Function.pay.User"} & levels.keys()
+
+
+def test_the_storage_clients_do_not_tell_of_every_request_unless_asked() -> None:
+    requests = "azure.core.pipeline.policies.http_logging_policy"
+
+    assert log_levels({}, verbose=True)[requests] == logging.WARNING
+    assert log_levels({requests: LogLevel.DEBUG}, verbose=False)[requests] == logging.DEBUG

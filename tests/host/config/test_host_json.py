@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from func_host.config import AppSettings, ConfigError, HostJson, OverridableStates
+from func_host.config import AppSettings, ConfigError, HostJson, OverridableStates, StorageType
 from func_host.config.document import override, read_document
-from func_host.config.durable_task import StorageType, default_hub_name
+from func_host.config.durable_task import default_hub_name
 from func_host.config.host_json import read_host_json
 
 

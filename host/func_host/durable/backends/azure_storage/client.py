@@ -105,6 +105,19 @@ class StorageClients:
         if not isinstance(self._credential, AzureNamedKeyCredential | AzureSasCredential):
             await self._credential.close()
 
+    def with_retry(self, retry: RetrySettings) -> StorageClients:
+        """Give clients on the same open session that are more patient, or less; do not enter them.
+
+        Args:
+            retry: How often a request of theirs is repeated that failed in passing.
+        """
+        other = StorageClients(
+            self.connection, counter=self.counter, retry=retry, clock=self._clock, ids=self._ids
+        )
+        other._session, other._credential = self._session, self._credential
+        other._make_services()
+        return other
+
     def queue(self, name: str) -> QueueClient:
         """Give the client of a queue; texts are put and read as they are."""
         return self._queues.get_queue_client(name)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import socket
 from typing import TYPE_CHECKING, Final
 
 from azure.core.exceptions import (
     AzureError,
     ClientAuthenticationError,
     HttpResponseError,
+    ResourceExistsError,
     ResourceNotFoundError,
     ServiceRequestError,
     ServiceResponseError,
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 STORAGE_ERRORS: Final = (AzureError, TimeoutError)
 """Everything a call of a storage client may raise, our own time limits included."""
 
+_BEING_DELETED: Final = "BeingDeleted"
 _FORBIDDEN: Final = 403
 _THROTTLED: Final = 429
 _FAULT: Final = 500
@@ -32,16 +35,23 @@ _ROLES: Final = "Storage Queue, Table and Blob Data Contributor"
 def explain(error: Exception, connection: StorageConnection) -> BackendError:
     """Say in the words of the host what a storage client raised.
 
-    What may pass is a `BackendUnavailableError`.
+    What may pass is a `BackendUnavailableError`. A deleted table and a key that was changed are
+    among it: somebody may mend the account while a host runs.
     """
     match error:
         case TimeoutError() | ServiceRequestError() | ServiceResponseError():
             return _unreachable(error, connection)
         case ResourceNotFoundError():
-            return BackendError(
+            return BackendUnavailableError(
                 f"Azure Storage ({connection.setting}): a resource of the task hub is not there "
                 f"({_code(error)}). If it was deleted, start the host again to create it; what it "
                 "held is lost."
+            )
+        case ResourceExistsError() if _BEING_DELETED in _code(error):
+            return BackendUnavailableError(
+                f"Azure Storage ({connection.setting}) is still deleting a resource of the task "
+                f"hub ({_code(error)}). Start the host again in a minute, or give the task hub "
+                "another name."
             )
         case ClientAuthenticationError() | HttpResponseError(status_code=403):
             return _refused(error, connection)
@@ -61,7 +71,7 @@ def explain(error: Exception, connection: StorageConnection) -> BackendError:
 def _unreachable(error: Exception, connection: StorageConnection) -> BackendError:
     if connection.is_development:
         remedy = (
-            "Start Azurite (npx azurite --location .azurite), or use SQLite: "
+            "Start Azurite (npx azurite --skipApiVersionCheck), or use SQLite: "
             "func-host start --storage sqlite."
         )
     else:
@@ -80,7 +90,7 @@ def _refused(error: Exception, connection: StorageConnection) -> BackendError:
             f'Copy the connection string anew from "Access keys" of the account to '
             f"{connection.setting}, and see that the clock of this machine is right."
         )
-    return BackendError(
+    return BackendUnavailableError(
         f"The storage account refuses the credential of {connection.setting} "
         f"({_code(error)}). {remedy}"
     )
@@ -102,5 +112,8 @@ def _reason(error: Exception) -> str:
         return "no answer in time"
     place = f"{getattr(cause, 'host', '')}:{getattr(cause, 'port', '')}"
     number = getattr(cause, "errno", None)
-    words = os.strerror(number) if number else next(iter(str(cause).splitlines()), "")
+    if isinstance(getattr(cause, "os_error", None), socket.gaierror):
+        words = "there is no such host, or no network"
+    else:
+        words = os.strerror(number) if number else next(iter(str(cause).splitlines()), "")
     return f"{place}: {words}" if place != ":" else words or type(cause).__name__

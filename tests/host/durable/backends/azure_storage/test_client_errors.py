@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import socket
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -11,6 +12,7 @@ from azure.core.exceptions import (
     AzureError,
     ClientAuthenticationError,
     HttpResponseError,
+    ResourceExistsError,
     ResourceNotFoundError,
     ServiceRequestError,
     ServiceResponseError,
@@ -58,6 +60,19 @@ def test_an_azurite_that_does_not_run_is_told_with_how_to_start_it() -> None:
     assert "--storage sqlite" in str(told)
 
 
+def test_an_account_whose_name_is_not_known_is_told() -> None:
+    error = ServiceRequestError("Cannot connect")
+    unknown = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+    cast("Any", error).inner_exception = SimpleNamespace(
+        host="shop.table.core.windows.net", port=443, errno=unknown.errno, os_error=unknown
+    )
+
+    told = str(explain(error, ACCOUNT))
+
+    assert "shop.table.core.windows.net:443: there is no such host, or no network" in told
+    assert f"Check the account in {SETTING}" in told
+
+
 def test_an_account_that_does_not_answer_names_the_setting() -> None:
     told = explain(TimeoutError(), ACCOUNT)
 
@@ -75,7 +90,7 @@ def test_a_wrong_key_is_told_with_where_to_get_the_right_one(
     error = answered(403, "AuthenticationFailed", ClientAuthenticationError)
     told = explain(error, connection)
 
-    assert not isinstance(told, BackendUnavailableError)
+    assert isinstance(told, BackendUnavailableError)
     assert f"credential of {SETTING} (AuthenticationFailed)" in str(told)
     assert remedy in str(told)
 
@@ -83,8 +98,17 @@ def test_a_wrong_key_is_told_with_where_to_get_the_right_one(
 def test_a_deleted_table_is_told() -> None:
     told = explain(answered(404, "TableNotFound", ResourceNotFoundError), ACCOUNT)
 
-    assert not isinstance(told, BackendUnavailableError)
+    assert isinstance(told, BackendUnavailableError)
     assert "TableNotFound" in str(told)
+
+
+@pytest.mark.parametrize("code", ["TableBeingDeleted", "QueueBeingDeleted"])
+def test_what_is_still_being_deleted_is_told_with_the_wait(code: str) -> None:
+    told = explain(answered(409, code, ResourceExistsError), ACCOUNT)
+
+    assert isinstance(told, BackendUnavailableError)
+    assert code in str(told)
+    assert "in a minute" in str(told)
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])

@@ -1,0 +1,48 @@
+"""Makes the backend of a hub on Azure Storage of what the settings say."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Final
+
+from func_host.config.document import ConfigError
+from func_host.durable.backends.azure_storage.backend import AzureStorageBackend
+from func_host.durable.backends.azure_storage.client import StorageClients
+from func_host.durable.backends.azure_storage.connection import read_connection
+from func_host.durable.backends.azure_storage.hub import HubSettings
+from func_host.durable.backends.azure_storage.names import TaskHubNameError, TaskHubNames
+
+if TYPE_CHECKING:
+    from func_host.clock import Clock, IdSource
+    from func_host.config import AppSettings, AzureStore
+    from func_host.durable.backend import Backend
+
+_POLLING_MIN_S: Final = 0.05
+"""As in the extension: no setting makes a host ask more often than this."""
+
+
+def open_hub(store: AzureStore, settings: AppSettings, clock: Clock, ids: IdSource) -> Backend:
+    """Make the backend; it is opened by entering it.
+
+    Raises:
+        ConfigError: The connection or the name of the hub cannot be used.
+    """
+    connection = read_connection(settings, store.connection_name)
+    try:
+        names = TaskHubNames(store.hub_name)
+    except TaskHubNameError as error:
+        raise ConfigError(str(error)) from error
+    clients = StorageClients(connection, clock=clock, ids=ids)
+    return AzureStorageBackend(clients, names, clock, ids, hub_settings(store))
+
+
+def hub_settings(store: AzureStore) -> HubSettings:
+    """Give how the hub is used."""
+    provider = store.provider
+    polling_s = provider.max_queue_polling_interval.total_seconds()
+    return HubSettings(
+        partition_count=provider.partition_count,
+        visibility_s=math.ceil(provider.control_queue_visibility_timeout.total_seconds()),
+        polling_interval_max_s=max(_POLLING_MIN_S, polling_s),
+        buffer_max=provider.control_queue_buffer_threshold,
+    )
