@@ -10,6 +10,7 @@ import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import click
 import pytest
 
 from func_host import __version__
@@ -107,10 +108,19 @@ def test_the_commands_of_the_readme_work(tmp_path: Path) -> None:
             run_step(Step(line), host.client, tmp_path)
 
 
+def commands_of(group: click.Group) -> Iterator[tuple[str, click.Command]]:
+    """Give the commands that do something, by all that is typed for them."""
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from ((f"{name} {below}", each) for below, each in commands_of(command))
+        else:
+            yield name, command
+
+
 def test_every_command_and_option_is_in_the_readme() -> None:
     text = section("The commands")
 
-    for name, command in main.commands.items():
+    for name, command in commands_of(main):
         assert f"`func-host {name}" in text
         options = {o for parameter in command.params for o in parameter.opts if o[:2] == "--"}
         assert {option for option in options if f"`{option}" not in text} == set()

@@ -302,6 +302,15 @@ def unfinished_in(store: SqliteStore) -> int:
     return 0 if summary is None else summary.unfinished
 
 
+def open_client_backend(configuration: Configuration) -> Backend:
+    """Make the backend of a store for a command that looks at it; it is opened by entering it.
+
+    Raises:
+        ConfigError: The store cannot be what the settings say.
+    """
+    return open_backend(configuration, SystemClock(), SystemIds())
+
+
 def open_backend(configuration: Configuration, clock: Clock, ids: IdSource) -> Backend:
     """Make the backend of a store; it is opened by entering it.
 

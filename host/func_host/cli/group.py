@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from func_host import __version__
+from func_host.cli.durable.group import durable
 from func_host.cli.new import new
 from func_host.cli.start import start
 from func_host.errors import AppError
@@ -49,3 +50,4 @@ def main() -> None:
 
 main.add_command(start)
 main.add_command(new)
+main.add_command(durable)

@@ -22,6 +22,7 @@ def test_the_help_names_every_command(option: str) -> None:
     assert result.exit_code == 0
     assert "start" in result.output
     assert "new" in result.output
+    assert "durable" in result.output
 
 
 @pytest.mark.parametrize(

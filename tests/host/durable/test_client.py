@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -20,9 +20,13 @@ from func_bindings.errors import (
 )
 from func_bindings.http import HttpRequest
 from func_host.config.durable_task import OverridableStates
-from func_host.durable.client import InvalidInstanceIdError
+from func_host.durable.client import InvalidInstanceIdError, TaskHubClient
 from func_host.durable.history import ExecutionStarted, OrchestrationInstance
-from tests.host.web.hub import ORIGIN, Hub
+from func_host.durable.links import ManagementLinks
+from func_host.indexing import FunctionIndex
+from func_host.testing.clock import SimulatedClock
+from tests.host.durable.holding_backend import LETTER, HoldingBackend
+from tests.host.web.hub import ORIGIN, CountedIds, Hub
 from tests.host.web.orchestrators import ALL, echo, fail, say_hello, wait_event
 
 if TYPE_CHECKING:
@@ -351,3 +355,27 @@ async def test_the_wait_helper_answers_for_every_end() -> None:
     assert statuses == {"Echo": 200, "Fail": 500, "WaitEvent": 202, "ended": 200, "none": 202}
     assert output.get_body() == b'"text"'
     assert output.content_type == "application/json"
+
+
+async def test_dead_letters_are_those_of_the_store() -> None:
+    other = replace(LETTER, id="hub-control-01/77")
+    async with HoldingBackend(LETTER, other) as backend:
+        client = TaskHubClient(
+            backend=backend,
+            clock=SimulatedClock(),
+            ids=CountedIds(),
+            orchestrators=FunctionIndex([]),
+            links=ManagementLinks(origin=ORIGIN, task_hub="hub", key=None),
+        )
+
+        assert await client.get_dead_letters() == [LETTER, other]
+        assert await client.retry_dead_letter(LETTER.id)
+        assert backend.retried == [LETTER.id]
+        assert await client.drop_dead_letter(other.id)
+        assert await client.get_dead_letters() == []
+
+
+async def test_a_store_that_sets_nothing_aside_has_no_dead_letters(idle: Hub) -> None:
+    assert await idle.client.get_dead_letters() == []
+    assert await idle.client.retry_dead_letter("one") is False
+    assert await idle.client.drop_dead_letter("one") is False

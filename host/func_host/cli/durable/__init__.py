@@ -1,0 +1,1 @@
+"""`func-host durable`: commands on the task hub of an app."""

@@ -1,0 +1,1 @@
+"""`func-host durable dead-letters`: a module per command."""
