@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 import aiohttp
 from azure.core.credentials import AzureNamedKeyCredential, AzureSasCredential
-from azure.data.tables.aio import TableClient
 from azure.storage.blob.aio import BlobServiceClient, ContainerClient
 from azure.storage.queue.aio import QueueClient, QueueServiceClient
 
 from func_host.clock import SystemClock, SystemIds
 from func_host.config.document import ConfigError
+from func_host.durable.backends.azure_storage.client_tables import StorageTable
 from func_host.durable.backends.azure_storage.client_transport import (
     RetrySettings,
     StorageTransport,
@@ -128,12 +128,17 @@ class StorageClients:
 
     def table(self, name: str) -> Table:
         """Give the client of a table."""
-        client = self._tables.get(name)
-        if client is None:
-            options = self._options(StorageService.TABLE, self.connection.table_url)
-            client = TableClient(self.connection.table_url, name, **options)
-            self._tables[name] = client
-        return client
+        table = self._tables.get(name)
+        if table is None:
+            url = self.connection.table_url
+            table = StorageTable(
+                url,
+                name,
+                credential=self._credential,
+                transport=self._transport(StorageService.TABLE, url),
+            )
+            self._tables[name] = table
+        return table
 
     def _make_services(self) -> None:
         connection = self.connection
@@ -147,7 +152,11 @@ class StorageClients:
         )
 
     def _options(self, service: StorageService, url: str) -> dict[str, Any]:
-        transport = StorageTransport(
+        transport = self._transport(service, url)
+        return {"credential": self._credential, "transport": transport, "retry_total": 0}
+
+    def _transport(self, service: StorageService, url: str) -> StorageTransport:
+        return StorageTransport(
             service,
             self._session,
             counter=self.counter,
@@ -156,7 +165,6 @@ class StorageClients:
             ids=self._ids,
             proxy=proxy_for(url),
         )
-        return {"credential": self._credential, "transport": transport, "retry_total": 0}
 
 
 def _open_credential(

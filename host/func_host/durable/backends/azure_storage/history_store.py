@@ -10,12 +10,17 @@ import asyncio
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from azure.core import MatchConditions
 from azure.core.exceptions import HttpResponseError
-from azure.data.tables import UpdateMode
 from msgspec import structs
 
 from func_host.durable.backend import StaleCommitError
+from func_host.durable.backends.azure_storage.client_batch import (
+    OPERATIONS_MAX,
+    Delete,
+    Insert,
+    Merge,
+    Replace,
+)
 from func_host.durable.backends.azure_storage.filters import (
     KEY_COLUMNS,
     history_filter,
@@ -66,7 +71,6 @@ _LEFT_OPEN: Final = "IsLeftOpen"
 """A column of ours in the sentinel: the instance is to be looked at again after a crash."""
 
 _BLOBS_AT_ONCE: Final = 8
-_DELETE_BATCH: Final = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,11 +168,8 @@ class HistoryStore:
         """Delete every row of an instance."""
         query = self._table.query_entities(instance_filter(instance_id), select=list(KEY_COLUMNS))
         keys = [dict(entity) async for entity in query]
-        for first in range(0, len(keys), _DELETE_BATCH):
-            batch: list[tuple[str, dict[str, Any]]] = [
-                ("delete", key) for key in keys[first : first + _DELETE_BATCH]
-            ]
-            await self._table.submit_transaction(batch)
+        for first in range(0, len(keys), OPERATIONS_MAX):
+            await self._table.transact([Delete(key) for key in keys[first:][:OPERATIONS_MAX]])
 
     @property
     def _table(self) -> Table:
@@ -226,25 +227,14 @@ class HistoryStore:
     async def _write(
         self, instance_id: str, rows: Sequence[Row], sentinel: Row, etag: str | None
     ) -> str:
-        operations: list[tuple[Any, ...]] = [
-            ("upsert", row, {"mode": UpdateMode.REPLACE}) for row in rows
-        ]
-        if etag is None:
-            operations.append(("create", sentinel))
-        else:
-            condition = {
-                "mode": UpdateMode.MERGE,
-                "etag": etag,
-                "match_condition": MatchConditions.IfNotModified,
-            }
-            operations.append(("update", sentinel, condition))
+        fence = Insert(sentinel) if etag is None else Merge(sentinel, etag)
         try:
-            answers = await self._table.submit_transaction(operations)
+            etags = await self._table.transact([*map(Replace, rows), fence])
         except HttpResponseError as error:
             if error.status_code not in _CONFLICTS:
                 raise
             return await self._etag_if_ours(instance_id, sentinel, error)
-        return str(answers[-1]["etag"])
+        return etags[-1]
 
     async def _etag_if_ours(self, instance_id: str, sentinel: Row, error: HttpResponseError) -> str:
         """Tell a lost answer from a lost race: what is stored carries the token of who wrote it."""

@@ -5,16 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, cast
 
-from azure.core import MatchConditions
 from azure.core.exceptions import (
-    HttpResponseError,
     ResourceExistsError,
     ResourceModifiedError,
     ResourceNotFoundError,
 )
-from azure.data.tables import UpdateMode
 
 from func_host.durable.backends import rules
+from func_host.durable.backends.azure_storage.client_batch import Delete, Insert, Merge, Replace
 from func_host.durable.backends.azure_storage.filters import (
     INSTANCE_COLUMNS,
     instance_filter,
@@ -98,7 +96,7 @@ class InstanceStore:
         """Create a row; give its ETag, or None where there is one already."""
         row = await self._creation_row(start, now, message_blob)
         try:
-            return str((await self._table.create_entity(row))["etag"])
+            return await self._table.write(Insert(row))
         except ResourceExistsError:
             return None
 
@@ -107,22 +105,20 @@ class InstanceStore:
     ) -> str | None:
         """Put a new row in place of one; None where that one has changed."""
         row = await self._creation_row(start, now, message_blob)
-        return await self._update(row, etag, UpdateMode.REPLACE)
+        return await self._update(Replace(row, etag))
 
     async def merge(self, row: Row, etag: str | None) -> str | None:
         """Write columns of a row; None where it has changed, or is gone.
 
         Without an ETag the row is made where there is none.
         """
-        row = await self._with_blobs(row)
-        if etag is None:
-            return str((await self._table.upsert_entity(row, mode=UpdateMode.MERGE))["etag"])
-        return await self._update(row, etag, UpdateMode.MERGE)
+        merge = Merge(await self._with_blobs(row), etag)
+        return await (self._table.write(merge) if etag is None else self._update(merge))
 
     async def delete(self, instance_id: str) -> None:
         """Delete a row."""
         try:
-            await self._table.delete_entity(escape_key(instance_id), "")
+            await self._table.write(Delete({PARTITION_KEY: escape_key(instance_id), ROW_KEY: ""}))
         except ResourceNotFoundError:
             return
 
@@ -162,18 +158,11 @@ class InstanceStore:
             await self._blobs.put(blob.name, blob.text)
         return row
 
-    async def _update(self, row: Row, etag: str, mode: UpdateMode) -> str | None:
+    async def _update(self, operation: Replace | Merge) -> str | None:
         try:
-            answer = await self._table.update_entity(
-                row, mode, etag=etag, match_condition=MatchConditions.IfNotModified
-            )
+            return await self._table.write(operation)
         except (ResourceModifiedError, ResourceNotFoundError):
             return None
-        except HttpResponseError as error:
-            if error.status_code == 412:  # noqa: PLR2004 -- Precondition Failed
-                return None
-            raise
-        return str(answer["etag"])
 
     async def _with_blobs(self, row: Row) -> Row:
         """Put large texts into blobs; the column says where."""

@@ -6,20 +6,21 @@ import contextlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
-from azure.core import MatchConditions
 from azure.core.exceptions import (
     HttpResponseError,
     ResourceExistsError,
     ResourceModifiedError,
     ResourceNotFoundError,
 )
-from azure.data.tables import TransactionOperation, UpdateMode
 
 from func_host.durable.backend import BackendError
+from func_host.durable.backends.azure_storage.client_batch import Insert, Replace
 from func_host.durable.backends.azure_storage.leases import PartitionLease
 from func_host.durable.backends.azure_storage.table_rows import (
     PARTITION_KEY,
     ROW_KEY,
+    Row,
+    Value,
     moment_of,
     read_row,
     text_of,
@@ -79,9 +80,7 @@ class AzureLeaseTable:
             return leases
         rows = [lease_row(PartitionLease(queue=queue)) for queue in queues]
         try:
-            await self._client.submit_transaction(
-                [(TransactionOperation.CREATE, row) for row in rows]
-            )
+            await self._client.transact([Insert(row) for row in rows])
         except HttpResponseError as error:
             # Another worker may be making the same rows.
             if error.status_code != _EXISTS:
@@ -96,49 +95,30 @@ class AzureLeaseTable:
     async def replace(self, lease: PartitionLease) -> PartitionLease:
         """Write a row if it is still as it was read."""
         try:
-            answer = await self._client.update_entity(
-                lease_row(lease),
-                mode=UpdateMode.REPLACE,
-                etag=lease.etag,
-                match_condition=MatchConditions.IfNotModified,
-            )
+            etag = await self._client.write(Replace(lease_row(lease), lease.etag))
         except (ResourceModifiedError, ResourceNotFoundError) as error:
             raise LeaseConflictError(f"The row of {lease.queue} was changed by another.") from error
-        return replace(lease, etag=str(answer["etag"]))
+        return replace(lease, etag=etag)
 
     async def replace_all(self, leases: Sequence[PartitionLease]) -> tuple[PartitionLease, ...]:
         """Write rows in one transaction if all are still as they were read."""
-        operations = [
-            (
-                TransactionOperation.UPDATE,
-                lease_row(lease),
-                {
-                    "mode": UpdateMode.REPLACE,
-                    "etag": lease.etag,
-                    "match_condition": MatchConditions.IfNotModified,
-                },
-            )
-            for lease in leases
-        ]
+        operations = [Replace(lease_row(lease), lease.etag) for lease in leases]
         try:
-            answers = await self._client.submit_transaction(operations)
+            etags = await self._client.transact(operations)
         except HttpResponseError as error:
             if error.status_code in _MISMATCHES:
                 raise LeaseConflictError("A row was changed by another.") from error
             raise
-        return tuple(
-            replace(lease, etag=str(answer["etag"]))
-            for lease, answer in zip(leases, answers, strict=True)
-        )
+        return tuple(replace(lease, etag=etag) for lease, etag in zip(leases, etags, strict=True))
 
     async def _create_table(self) -> None:
         with contextlib.suppress(ResourceExistsError):
             await self._client.create_table()
 
 
-def lease_row(lease: PartitionLease) -> dict[str, Any]:
+def lease_row(lease: PartitionLease) -> Row:
     """Give the columns of a row; what has no value is left out, as others do."""
-    columns: dict[str, Any] = {
+    columns: dict[str, Value | None] = {
         PARTITION_KEY: "",
         ROW_KEY: lease.queue,
         "CurrentOwner": lease.current_owner,
