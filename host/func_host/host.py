@@ -181,7 +181,7 @@ class Host:
             executor=InProcessExecutor(
                 catalog,
                 timer_leg_max=features.timer_leg_max,
-                whole_episodes=features.whole_episodes,
+                records_open_activities=features.records_open_activities,
                 actions_max=durable.max_orchestration_actions,
                 store_inputs=durable.store_inputs_in_orchestration_history,
                 default_version=durable.default_version,

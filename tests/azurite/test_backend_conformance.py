@@ -28,16 +28,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.azurite
 
-_DIFFERENT = {
-    "test_pages_give_each_instance_once": (
-        "tables sort by UTF-16 units, as .NET does: an emoji comes before U+FFEE"
-    ),
-    "test_a_parked_instance_keeps_its_messages_and_goes_on_after_the_fix": (
-        "without whole episodes the engine takes any missing step for work to redo, timers too"
-    ),
-}
-"""What the suite asks for and this store does not do, with the reason."""
-
 
 class _NextBackend(AzureStorageBackend):
     """A backend that opens after what its predecessor held has become visible."""
@@ -90,16 +80,7 @@ class _AzuriteStore:
 
 
 class TestOnAzurite(BackendConformance):
-    """All of it, but for what is known to be different."""
-
-    @pytest.fixture(autouse=True)
-    def known_difference(self, request: pytest.FixtureRequest) -> None:
-        """Expect the failures that are known; one that passes is an error."""
-        name = request.function.__name__
-        if name == "test_a_store_has_one_owner":
-            pytest.skip("many hosts share a hub")
-        if name in _DIFFERENT:
-            request.applymarker(pytest.mark.xfail(reason=_DIFFERENT[name], strict=True))
+    """All of it."""
 
     @pytest.fixture
     def store(

@@ -70,7 +70,7 @@ class InProcessExecutor:
         catalog: OrchestratorCatalog,
         *,
         timer_leg_max: timedelta | None = None,
-        whole_episodes: bool = True,
+        records_open_activities: bool = True,
         actions_max: int = 100_000,
         store_inputs: bool = False,
         default_version: str = "",
@@ -82,7 +82,7 @@ class InProcessExecutor:
             replay_safe=replay_safe,
             call=call_outside_of_tasks,
             timer_leg_max=timer_leg_max,
-            whole_episodes=whole_episodes,
+            records_open_activities=records_open_activities,
             actions_max=actions_max,
         )
         self.store_inputs = store_inputs

@@ -65,14 +65,14 @@ TAKEOVERS = [
 REWOUND = ["rewind", "rewind-sub-orchestration"]
 
 
-def run_of(history: list[HistoryEvent], *, whole_episodes: bool = True) -> OrchestratorRun:
+def run_of(history: list[HistoryEvent], *, records_open_activities: bool = True) -> OrchestratorRun:
     started = OrchestrationState(history).started
     assert started is not None
     options = RunOptions(
         catalog=Catalog(),
         replay_safe=replay_safe,
         timer_leg_max=timedelta(days=3),
-        whole_episodes=whole_episodes,
+        records_open_activities=records_open_activities,
     )
     return OrchestratorRun(started.name, ORCHESTRATORS[started.name], options)
 
@@ -120,10 +120,10 @@ def test_each_recorded_episode_asks_for_what_it_asked_for_then(
 
 
 @pytest.mark.parametrize(("scenario", "instance_id", "history"), recorded_instances(REWOUND))
-def test_a_history_that_was_rewound_replays_where_steps_may_be_missing(
+def test_a_history_that_was_rewound_replays_where_activities_may_be_missing(
     scenario: str, instance_id: str, history: list[HistoryEvent]
 ) -> None:
-    run = run_of(history, whole_episodes=False)
+    run = run_of(history, records_open_activities=False)
     run.replay(history)
 
     assert run.take_actions() == []
@@ -133,7 +133,7 @@ def test_a_history_that_was_rewound_replays_where_steps_may_be_missing(
 def test_the_wake_up_after_a_rewind_asks_for_the_failed_step_again() -> None:
     history = histories(read_scenario("rewind")["final_history"])["golden-rewind"]
     wake_up = max(n for n, event in enumerate(history) if isinstance(event, GenericEvent))
-    run = run_of(history, whole_episodes=False)
+    run = run_of(history, records_open_activities=False)
     run.replay(history[: wake_up + 1])
 
     assert run.take_actions() == [ScheduleTask(1, "NeedsFix", "null")]

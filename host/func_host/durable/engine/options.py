@@ -58,7 +58,8 @@ class RunOptions:
             argument says so.
         call: Calls an orchestrator, or lets it run on.
         timer_leg_max: Longest timer the store can hold; longer ones are split. None for no limit.
-        whole_episodes: True where every stored episode holds all steps asked for in it.
+        records_open_activities: False where an activity may be missing in history until it has
+            ended: then it is asked for again. Any other step must be there.
         actions_max: How many steps an execution may ask for before it is failed.
     """
 
@@ -68,5 +69,5 @@ class RunOptions:
     ]
     call: Callable[..., Any] = call_plainly
     timer_leg_max: timedelta | None = None
-    whole_episodes: bool = True
+    records_open_activities: bool = True
     actions_max: int = 100_000

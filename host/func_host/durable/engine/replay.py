@@ -181,13 +181,12 @@ class OrchestratorRun:
         self._steps.advance_to(event.timestamp)
 
     def _check_episode(self) -> None:
-        """Check, after a whole episode, that history has all that the code asked for."""
-        if self._options.whole_episodes:
-            self._steps.check_nothing_is_unconfirmed(self._suspended_line)
-            if self._continues_as_new:
-                raise nondeterminism.mismatch(
-                    self._steps.name, "no such step", "continue-as-new", self._suspended_line()
-                )
+        """Check, after a closed episode, that history has what the code asked for."""
+        self._steps.check_nothing_is_missing(self._suspended_line)
+        if self._continues_as_new:
+            raise nondeterminism.mismatch(
+                self._steps.name, "no such step", "continue-as-new", self._suspended_line()
+            )
 
     def _on_orchestrator_completed(self, _event: OrchestratorCompleted) -> None:
         self._episode_is_closed = True

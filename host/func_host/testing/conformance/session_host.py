@@ -58,7 +58,7 @@ class Host:
             executor=InProcessExecutor(
                 catalog,
                 timer_leg_max=features.timer_leg_max,
-                whole_episodes=features.whole_episodes,
+                records_open_activities=features.records_open_activities,
             ),
             catalog=catalog,
             invoker=self._invoker,

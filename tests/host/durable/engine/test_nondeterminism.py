@@ -11,8 +11,8 @@ import pytest
 
 from func_bindings import RetryOptions, TaskFailedError
 from func_bindings.errors import NonDeterminismError
-from func_host.durable.history import EventSent, OrchestratorStarted
-from tests.host.durable.engine.driving import SECOND, T0, Driver
+from func_host.durable.history import EventSent, OrchestratorStarted, TaskScheduled
+from tests.host.durable.engine.driving import SECOND, T0, Driver, activities
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -36,8 +36,8 @@ def recorded(context: OrchestrationContext) -> Steps:
     return "done"
 
 
-def record(shape: Shape) -> Driver:
-    driver = Driver(shape(recorded))
+def record(shape: Shape, **options: bool) -> Driver:
+    driver = Driver(shape(recorded), **options)
     driver.completes(0)
     driver.fires(1)
     driver.child_completes(2)
@@ -128,49 +128,49 @@ def start_over_early(context: OrchestrationContext) -> Steps:
     context.continue_as_new()
 
 
-@pytest.mark.parametrize(
-    ("changed", "expected", "actual"),
-    [
-        (other_activity, "activity 'a' (step 0)", "activity 'b' (step 0)"),
-        (timer_for_activity, "activity 'a' (step 0)", "a timer (step 0)"),
-        (
-            child_for_activity,
-            "activity 'a' (step 0)",
-            "sub-orchestration 'child' with id 'execution:0' (step 0)",
-        ),
-        (activity_for_timer, "a timer (step 1)", "activity 'a' (step 1)"),
-        (
-            other_child,
-            "sub-orchestration 'child' with id 'execution:2' (step 2)",
-            "sub-orchestration 'sibling' with id 'execution:2' (step 2)",
-        ),
-        (
-            child_of_another_id,
-            "sub-orchestration 'child' with id 'execution:2' (step 2)",
-            "sub-orchestration 'child' with id 'mine' (step 2)",
-        ),
-        (
-            step_missing,
-            "sub-orchestration 'child' with id 'execution:2' (step 2)",
-            "no such step",
-        ),
-        (extra_step_beside, "activity 'a' (step 0)", "activity 'b' (step 0)"),
-        (extra_step_later, "no such step", "activity 'extra' (step 3)"),
-        (earlier_end, "a timer (step 1)", "the end of the orchestration as Completed (step 1)"),
-        (
-            end_while_it_waited,
-            "no such step",
-            "the end of the orchestration as Completed (step 3)",
-        ),
-        (
-            error_while_it_waited,
-            "a timer (step 1)",
-            "the end of the orchestration as Failed (step 1)",
-        ),
-        (start_over_while_it_waited, "no such step", "continue-as-new"),
-        (start_over_early, "a timer (step 1)", "continue-as-new"),
-    ],
-)
+CHANGES: list[tuple[Callable[[OrchestrationContext], Steps], str, str]] = [
+    (other_activity, "activity 'a' (step 0)", "activity 'b' (step 0)"),
+    (timer_for_activity, "activity 'a' (step 0)", "a timer (step 0)"),
+    (
+        child_for_activity,
+        "activity 'a' (step 0)",
+        "sub-orchestration 'child' with id 'execution:0' (step 0)",
+    ),
+    (activity_for_timer, "a timer (step 1)", "activity 'a' (step 1)"),
+    (
+        other_child,
+        "sub-orchestration 'child' with id 'execution:2' (step 2)",
+        "sub-orchestration 'sibling' with id 'execution:2' (step 2)",
+    ),
+    (
+        child_of_another_id,
+        "sub-orchestration 'child' with id 'execution:2' (step 2)",
+        "sub-orchestration 'child' with id 'mine' (step 2)",
+    ),
+    (
+        step_missing,
+        "sub-orchestration 'child' with id 'execution:2' (step 2)",
+        "no such step",
+    ),
+    (extra_step_beside, "activity 'a' (step 0)", "activity 'b' (step 0)"),
+    (extra_step_later, "no such step", "activity 'extra' (step 3)"),
+    (earlier_end, "a timer (step 1)", "the end of the orchestration as Completed (step 1)"),
+    (
+        end_while_it_waited,
+        "no such step",
+        "the end of the orchestration as Completed (step 3)",
+    ),
+    (
+        error_while_it_waited,
+        "a timer (step 1)",
+        "the end of the orchestration as Failed (step 1)",
+    ),
+    (start_over_while_it_waited, "no such step", "continue-as-new"),
+    (start_over_early, "a timer (step 1)", "continue-as-new"),
+]
+
+
+@pytest.mark.parametrize(("changed", "expected", "actual"), CHANGES)
 def test_every_form_is_told_with_both_steps_and_the_source_line(
     shape: Shape,
     changed: Callable[[OrchestrationContext], Steps],
@@ -186,6 +186,23 @@ def test_every_form_is_told_with_both_steps_and_the_source_line(
     assert f"history has {expected}, the code asks for {actual}" in message
     assert LINE.search(message), message
     assert "Orchestrator 'orchestrator'" in message
+
+
+@pytest.mark.parametrize(("changed", "expected", "actual"), CHANGES)
+def test_where_open_activities_are_not_recorded_all_is_told_but_for_one_more_of_them(
+    shape: Shape,
+    changed: Callable[[OrchestrationContext], Steps],
+    expected: str,
+    actual: str,
+) -> None:
+    driver = record(shape, records_open_activities=False)
+
+    if changed is extra_step_later:
+        run = driver.replayed(function=shape(changed))
+        assert activities(run.take_actions()) == [(3, "extra", None)]
+    else:
+        with pytest.raises(NonDeterminismError, match=re.escape(f"{expected}, the code asks")):
+            driver.replayed(function=shape(changed))
 
 
 def test_the_line_is_that_of_the_step_that_does_not_fit(shape: Shape) -> None:
@@ -295,15 +312,59 @@ def test_a_sent_message_in_history_is_told_as_such(shape: Shape) -> None:
         driver.replayed(history)
 
 
-def test_steps_that_a_cut_history_lacks_are_new_where_the_store_may_cut_it(shape: Shape) -> None:
-    """Azure Storage writes a long episode in several transactions: a prefix may be all there is."""
+def test_activities_that_a_history_lacks_are_asked_for_again_where_the_store_leaves_them_out(
+    shape: Shape,
+) -> None:
+    """They stand between steps that are there, in an episode that is closed."""
 
     def orchestrator(context: OrchestrationContext) -> Steps:
-        yield context.task_all([context.call_activity("a", n) for n in range(3)])
+        yield context.task_all(
+            [
+                context.call_activity("a", 0),
+                context.call_sub_orchestrator("child"),
+                context.call_activity("a", 2),
+                context.create_timer(SECOND),
+            ]
+        )
 
-    driver = Driver(shape(orchestrator), whole_episodes=False)
-    cut = [*driver.history[:3], driver.history[-1]]
+    driver = Driver(shape(orchestrator), records_open_activities=False)
+    stored = [event for event in driver.history if not isinstance(event, TaskScheduled)]
 
-    run = driver.replayed([*cut, OrchestratorStarted(timestamp=T0)])
+    for tail in ([], [OrchestratorStarted(timestamp=T0)]):
+        run = driver.replayed([*stored, *tail])
 
-    assert [action.id for action in run.take_actions()] == [1, 2]  # type: ignore[union-attr]  # activities
+        assert activities(run.take_actions()) == [(0, "a", 0), (2, "a", 2)]
+
+
+@pytest.mark.parametrize("cut", range(2, 6))
+def test_an_episode_that_is_left_open_asks_again_for_steps_of_any_kind(
+    shape: Shape, cut: int
+) -> None:
+    """A long episode may be written in several transactions: a prefix may be all there is."""
+
+    def orchestrator(context: OrchestrationContext) -> Steps:
+        context.create_timer(SECOND)
+        context.call_sub_orchestrator("child")
+        context.call_activity("a")
+        return "done"
+        yield
+
+    driver = Driver(shape(orchestrator), records_open_activities=False)
+
+    run = driver.replayed(driver.history[:cut])
+
+    assert run.take_actions() == driver.actions[cut - 2 :]
+
+
+def test_what_follows_an_episode_that_was_left_open_may_hold_its_steps(shape: Shape) -> None:
+    """So a worker goes on that took over: it opens an episode of its own."""
+
+    def orchestrator(context: OrchestrationContext) -> Steps:
+        yield context.task_all([context.create_timer(SECOND), context.call_activity("a")])
+
+    driver = Driver(shape(orchestrator), records_open_activities=False)
+    started, start, *steps = driver.history
+
+    run = driver.replayed([started, start, OrchestratorStarted(timestamp=T0), *steps])
+
+    assert run.take_actions() == []

@@ -1,7 +1,8 @@
 """Replaying any stored history asks for the same actions; how messages are batched changes nothing.
 
 A program is a small tree of steps that one orchestrator interprets; a script of answers drives it.
-What happened live is compared with what each prefix of the history gives when it is replayed.
+What happened live is compared with what each prefix of the history gives when it is replayed, and
+with what a history gives that lacks the activities which have not ended.
 """
 
 from __future__ import annotations
@@ -9,12 +10,18 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from hypothesis import HealthCheck, given, settings
+import pytest
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from func_bindings import RetryOptions, TaskFailedError
 from func_bindings.durable.tasks import TimerTask
-from func_host.durable.actions import ContinueAsNew, CreateTimer
+from func_bindings.errors import NonDeterminismError
+from func_host.durable.actions import (
+    ContinueAsNew,
+    CreateTimer,
+    ScheduleTask,
+)
 from func_host.durable.engine.commit import record_of
 from func_host.durable.engine.replay import OrchestratorRun
 from func_host.durable.engine.state import OrchestrationState
@@ -26,9 +33,12 @@ from func_host.durable.history import (
     OrchestratorCompleted,
     OrchestratorStarted,
     SubOrchestrationInstanceCompleted,
+    SubOrchestrationInstanceCreated,
     SubOrchestrationInstanceFailed,
     TaskCompleted,
     TaskFailed,
+    TaskScheduled,
+    TimerCreated,
     TimerFired,
 )
 from tests.host.durable.engine.driving import SHAPES, Driver
@@ -176,8 +186,8 @@ def answer_to(state: OrchestrationState, kind: str, choice: int, now: datetime) 
 class Life:
     """A live run, its recorded history, and what it asked for after each episode."""
 
-    def __init__(self, function: Orchestrator) -> None:
-        self.driver = Driver(function, timer_leg_max=timedelta(days=2))
+    def __init__(self, function: Orchestrator, **options: Any) -> None:
+        self.driver = Driver(function, timer_leg_max=timedelta(days=2), **options)
         self.steps = [(len(self.driver.history), list(self.driver.actions))]
         self.state = OrchestrationState(self.driver.history)
         self.is_over = self._is_over(self.driver.actions)
@@ -194,13 +204,18 @@ class Life:
         self.steps.append((len(driver.history), actions))
         self.is_over = self._is_over(actions)
 
+    def until_over(self) -> int:
+        """Give how many events there were before the one that ended it."""
+        lengths = [0, *(length for length, _ in self.steps)]
+        return lengths[-2] if self.is_over else lengths[-1]
+
     @staticmethod
     def _is_over(actions: Sequence[Any]) -> bool:
         return any(type(a).__name__ in {"CompleteOrchestration", "ContinueAsNew"} for a in actions)
 
 
-def live(function: Orchestrator, answers: list[tuple[str, int, bool]]) -> Life:
-    life = Life(function)
+def live(function: Orchestrator, answers: list[tuple[str, int, bool]], **options: Any) -> Life:
+    life = Life(function, **options)
     for answer in answers:
         if life.is_over:
             break
@@ -280,6 +295,83 @@ def test_messages_that_were_kept_unanswered_are_answered_as_if_they_had_just_com
         assert again.take_actions() == []
         again.close()
     run.close()
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(PROGRAMS, ENDS, ANSWERS, st.sampled_from(SHAPES), st.sets(st.integers(0, 5)), st.booleans())
+def test_a_history_that_lacks_open_activities_asks_for_them_again_and_for_nothing_else(
+    program: Program,
+    end: str,
+    answers: list[tuple[str, int, bool]],
+    shape: Any,
+    kept: set[int],
+    is_in_pairs: bool,
+) -> None:
+    """Some may be there all the same; and one that has ended may stand right before its result."""
+    function = shape(orchestrator_of(program, end))
+    life = live(function, answers, records_open_activities=False)
+    driver = life.driver
+    whole = driver.history[: life.until_over()]
+    missing = set(OrchestrationState(whole).open_tasks) - kept
+    stored = [e for e in whole if not (isinstance(e, TaskScheduled) and e.event_id in missing)]
+    if missing:
+        stored.pop()  # the last episode is left open
+    if is_in_pairs:
+        stored = in_pairs(stored)
+
+    run = driver.replayed(stored)
+    asked = run.take_actions()
+    run.close()
+
+    assert asked == [
+        action
+        for action in driver.actions
+        if isinstance(action, ScheduleTask) and action.id in missing
+    ]
+
+    recorded: list[HistoryEvent] = [
+        record_of(action, driver.now, store_inputs=False)
+        for action in asked
+        if isinstance(action, ScheduleTask)
+    ]
+    again = driver.replayed([*stored, *recorded, OrchestratorCompleted(timestamp=driver.now)])
+    live_still = driver.replayed(whole)
+    assert again.take_actions() == []
+    assert again.open_activities() == live_still.open_activities()
+    again.close()
+    live_still.close()
+
+
+def in_pairs(history: Sequence[HistoryEvent]) -> list[HistoryEvent]:
+    """Put each activity that has ended right before its result, as a store does that waits."""
+    scheduled = {event.event_id: event for event in history if isinstance(event, TaskScheduled)}
+    paired: list[HistoryEvent] = []
+    open_tasks = OrchestrationState(history).open_tasks
+    for event in history:
+        if isinstance(event, TaskCompleted | TaskFailed):
+            paired += [scheduled[event.task_scheduled_id], event]
+        elif not isinstance(event, TaskScheduled) or event.event_id in open_tasks:
+            paired.append(event)
+    return paired
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(PROGRAMS, ANSWERS, st.sampled_from(SHAPES), st.integers(0, 9))
+def test_a_timer_or_a_child_that_a_closed_episode_lacks_is_told(
+    program: Program, answers: list[tuple[str, int, bool]], shape: Any, choice: int
+) -> None:
+    function = shape(orchestrator_of(program, "return"))
+    driver = live(function, answers, records_open_activities=False).driver
+    steps = [
+        event
+        for event in driver.history
+        if isinstance(event, TimerCreated | SubOrchestrationInstanceCreated)
+    ]
+    assume(steps)
+    lost = steps[choice % len(steps)]
+
+    with pytest.raises(NonDeterminismError, match=rf"no such step.* \(step {lost.event_id}\)"):
+        driver.replayed([event for event in driver.history if event is not lost])
 
 
 def _is_message(event: HistoryEvent) -> bool:

@@ -57,7 +57,12 @@ if TYPE_CHECKING:
     from func_host.durable.backends.azure_storage.tickets import Ticket
     from func_host.durable.history import ExecutionStarted, HistoryEvent, MessageEvent
 
-_FEATURES: Final = BackendFeatures(timer_leg_max=timedelta(days=3), whole_episodes=False)
+_FEATURES: Final = BackendFeatures(
+    timer_leg_max=timedelta(days=3),
+    records_open_activities=False,
+    sorts_by_utf16=True,
+    has_one_owner=False,
+)
 _REPLACE_TRIES: Final = 5
 _AT_ONCE: Final = 16
 
