@@ -10,6 +10,7 @@ from func_host.config import load_configuration
 from func_host.errors import AppError
 from func_host.server import ListeningSocket
 from func_host.testing.harness import AppHarness
+from tests.e2e.host_process import free_port
 
 APP = """
 from func_bindings import OrchestrationContext, orchestration_trigger
@@ -93,3 +94,23 @@ def test_orchestrations_that_wait_in_the_other_store_are_told(
     assert code == 1  # a folder is no file to keep a store in
     assert f"{own} holds 3 orchestrations that have not ended" in errors
     assert f'--storage "sqlite:{own}"' in errors
+
+
+def test_orchestrations_that_wait_in_the_file_are_told_when_azure_storage_is_chosen(
+    app_dir: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_PROXY", "*")
+    asyncio.run(start_three(app_dir))
+    own = app_dir / ".func-host" / "TestHubName.db"
+    nowhere = "AccountName=devstoreaccount1;AccountKey=c2VjcmV0;" + ";".join(
+        f"{service}Endpoint=http://127.0.0.1:{free_port()}/devstoreaccount1"
+        for service in ("Queue", "Table", "Blob")
+    )
+    environment = {"AzureWebJobsStorage": nowhere}
+    configuration = load_configuration(app_dir, environment=environment)
+    code = run(configuration, port=0, address=None, verbose=False, json_logs=False)
+
+    told, failed = capsys.readouterr().err.splitlines()
+    assert code == 1
+    assert f"{own} holds 3 orchestrations that have not ended" in told
+    assert "Azure Storage does not answer" in failed

@@ -43,9 +43,9 @@ def explain(error: Exception, connection: StorageConnection) -> BackendError:
             return _unreachable(error, connection)
         case ResourceNotFoundError():
             return BackendUnavailableError(
-                f"Azure Storage ({connection.setting}): a resource of the task hub is not there "
-                f"({_code(error)}). If it was deleted, start the host again to create it; what it "
-                "held is lost."
+                f"Azure Storage ({connection.setting}): {_missing(error)} of the task hub is not "
+                f"there ({_code(error)}). If it was deleted, start the host again to create it; "
+                "what it held is lost."
             )
         case ResourceExistsError() if _BEING_DELETED in _code(error):
             return BackendUnavailableError(
@@ -94,6 +94,15 @@ def _refused(error: Exception, connection: StorageConnection) -> BackendError:
         f"The storage account refuses the credential of {connection.setting} "
         f"({_code(error)}). {remedy}"
     )
+
+
+def _missing(error: Exception) -> str:
+    kinds = {
+        "TableNotFound": "a table",
+        "QueueNotFound": "a queue",
+        "ContainerNotFound": "a container",
+    }
+    return kinds.get(_code(error), "a resource")
 
 
 def _code(error: Exception) -> str:

@@ -99,7 +99,7 @@ def test_a_deleted_table_is_told() -> None:
     told = explain(answered(404, "TableNotFound", ResourceNotFoundError), ACCOUNT)
 
     assert isinstance(told, BackendUnavailableError)
-    assert "TableNotFound" in str(told)
+    assert "a table of the task hub is not there (TableNotFound)" in str(told)
 
 
 @pytest.mark.parametrize("code", ["TableBeingDeleted", "QueueBeingDeleted"])
