@@ -9,6 +9,7 @@ import pytest
 
 from func_host.config.document import ConfigError
 from func_host.durable.backends.azure_storage.client import StorageClients, open_identity
+from func_host.durable.backends.azure_storage.client_transport import RetrySettings
 from func_host.durable.backends.azure_storage.connection import (
     Identity,
     parse_connection_string,
@@ -81,3 +82,14 @@ async def test_clients_open_without_a_request_and_close_what_they_opened(text: s
         assert clients.table("HubHistory") is clients.table("HubHistory")
 
     assert clients.counter.total() == 0
+
+
+async def test_clients_of_another_patience_share_the_session_and_the_count() -> None:
+    connection = parse_connection_string("AccountName=shop;AccountKey=c2VjcmV0", setting="S")
+    async with StorageClients(connection) as clients:
+        hurried = clients.with_retry(RetrySettings(attempts=1))
+
+        assert hurried.connection is clients.connection
+        assert hurried.counter is clients.counter
+        assert hurried.table("HubHistory") is not clients.table("HubHistory")
+        assert hurried.queue("hub-workitems").queue_name == "hub-workitems"
