@@ -28,6 +28,7 @@ from func_host.durable.backends.azure_storage.connection import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import TracebackType
 
 VERSION: Final = "3.35.0"
@@ -35,6 +36,12 @@ CONNECTION_SETTING: Final = "FUNC_HOST_TEST_AZURITE"
 """The environment setting with the connection string of an Azurite that runs already."""
 
 _FOLDER_SETTING: Final = "FUNC_HOST_TEST_AZURITE_FOLDER"
+_IN_MEMORY: Final = (
+    "--silent",
+    "--inMemoryPersistence",
+    "--skipApiVersionCheck",
+    "--disableTelemetry",
+)
 _READY_S: Final = 60.0
 _INSTALL_S: Final = 600.0
 _STOP_S: Final = 5.0
@@ -47,10 +54,15 @@ class AzuriteError(RuntimeError):
 
 
 class Azurite:
-    """An emulator, from entering to leaving; `connection_string` says where it is."""
+    """An emulator, from entering to leaving; `connection_string` says where it is.
 
-    def __init__(self) -> None:
+    Args:
+        options: What our own one is told, besides its ports.
+    """
+
+    def __init__(self, options: Sequence[str] = _IN_MEMORY) -> None:
         self.connection_string = ""
+        self._options = options
         self._process: subprocess.Popen[str] | None = None
         self._output: list[str] = []
         self._reader: threading.Thread | None = None
@@ -85,10 +97,9 @@ class Azurite:
 
     def _start(self) -> None:
         script = installed(cache_folder())
-        options = ["--inMemoryPersistence", "--skipApiVersionCheck", "--disableTelemetry"]
         ports = [f"--{service}Port=0" for service in ("blob", "queue", "table")]
         self._process = subprocess.Popen(  # noqa: S603 -- Node and what npm installed
-            [node(), str(script), "--silent", *options, *ports],
+            [node(), str(script), *self._options, *ports],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
