@@ -72,6 +72,7 @@ class StorageClients:
         self._retry = retry or RetrySettings()
         self._clock = clock or SystemClock()
         self._ids = ids or SystemIds()
+        self._queue_clients: dict[str, QueueClient] = {}
         self._tables: dict[str, Table] = {}
 
     async def __aenter__(self) -> Self:
@@ -101,6 +102,8 @@ class StorageClients:
         traceback: TracebackType | None,
     ) -> None:
         """Close the session and the credential."""
+        self._queue_clients.clear()
+        self._tables.clear()
         await self._session.close()
         if not isinstance(self._credential, AzureNamedKeyCredential | AzureSasCredential):
             await self._credential.close()
@@ -120,7 +123,10 @@ class StorageClients:
 
     def queue(self, name: str) -> QueueClient:
         """Give the client of a queue; texts are put and read as they are."""
-        return self._queues.get_queue_client(name)
+        client = self._queue_clients.get(name)
+        if client is None:
+            client = self._queue_clients[name] = self._queues.get_queue_client(name)
+        return client
 
     def container(self, name: str) -> ContainerClient:
         """Give the client of a container of blobs."""

@@ -41,6 +41,7 @@ from func_host.durable.backends.azure_storage.stored_history import (
     StoredHistory,
     read_history,
     read_sentinel,
+    row_bytes,
     sentinel_row,
     transactions,
 )
@@ -178,7 +179,7 @@ class HistoryStore:
     async def _pieces(self, append: Append) -> tuple[list[list[Row]], Sequence[HistoryEvent]]:
         """Make the rows, in natural order where they fit into one transaction; store blobs."""
         rows = await self._rows(append, append.events)
-        size = sum(_size(row) for row in rows)
+        size = sum(map(row_bytes, rows))
         if len(rows) <= ROWS_MAX and size <= TRANSACTION_BYTES_MAX:
             return [rows], append.events
         groups = in_pairs(append.events)
@@ -286,7 +287,3 @@ def _without_first_generation(stored: StoredHistory) -> StoredHistory:
 def _etag_of(entity: Mapping[str, Any]) -> str:
     metadata = cast("Mapping[str, Any]", getattr(entity, "metadata", {}))
     return str(metadata["etag"])
-
-
-def _size(row: Row) -> int:
-    return 1024 + sum(2 * len(value) for value in row.values() if isinstance(value, str))

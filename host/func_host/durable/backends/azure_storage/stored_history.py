@@ -127,7 +127,7 @@ def transactions(groups: Iterable[Sequence[Row]]) -> list[list[Row]]:
     cut: list[list[Row]] = []
     bytes_left = 0
     for group in groups:
-        size = sum(_row_bytes(row) for row in group)
+        size = sum(row_bytes(row) for row in group)
         if len(group) > ROWS_MAX:
             raise ValueError(f"{len(group)} rows cannot be written in one transaction.")
         if not cut or size > bytes_left or len(cut[-1]) + len(group) > ROWS_MAX:
@@ -138,6 +138,7 @@ def transactions(groups: Iterable[Sequence[Row]]) -> list[list[Row]]:
     return cut
 
 
-def _row_bytes(row: Row) -> int:
-    """Estimate a row as the provider does."""
-    return _ROW_BYTES + sum(utf16_bytes(text_of(row, column) or "") for column in LARGE_COLUMNS)
+def row_bytes(row: Row) -> int:
+    """Estimate a row as the provider does, or as it is sent where that is more."""
+    texts = [text_of(row, column) or "" for column in LARGE_COLUMNS]
+    return _ROW_BYTES + sum(max(utf16_bytes(text), len(text.encode())) for text in texts)

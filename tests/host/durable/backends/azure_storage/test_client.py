@@ -78,6 +78,7 @@ async def test_clients_open_without_a_request_and_close_what_they_opened(text: s
     connection = parse_connection_string(text, setting="S")
     async with StorageClients(connection) as clients:
         assert clients.queue("hub-workitems").queue_name == "hub-workitems"
+        assert clients.queue("hub-workitems") is clients.queue("hub-workitems")
         assert clients.container("hub-leases").container_name == "hub-leases"
         assert clients.table("HubHistory") is clients.table("HubHistory")
 
