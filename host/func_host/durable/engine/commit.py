@@ -17,6 +17,7 @@ from func_host.durable.actions import (
     ScheduleTask,
 )
 from func_host.durable.backend import Commit, OutgoingMessage, StatusChange
+from func_host.durable.engine import identity
 from func_host.durable.history import (
     ExecutionCompleted,
     ExecutionStarted,
@@ -151,10 +152,12 @@ def child_message(
     parent: ExecutionStarted,
     *,
     now: datetime,
-    execution_id: str,
     default_version: str,
 ) -> OutgoingMessage:
-    """Give the message that starts a child."""
+    """Give the message that starts a child; the same step of the same parent gives the same one."""
+    execution_id = identity.child_execution_id(
+        parent.orchestration_instance.execution_id, action.id
+    )
     start = ExecutionStarted(
         timestamp=now,
         orchestration_instance=OrchestrationInstance(action.instance_id, execution_id),
@@ -170,6 +173,23 @@ def child_message(
         tags=parent.tags,
     )
     return OutgoingMessage(instance_id=action.instance_id, execution_id=execution_id, event=start)
+
+
+def is_same_start(start: ExecutionStarted, other: ExecutionStarted) -> bool:
+    """Tell whether two starts are one that was sent twice, whatever executions they name.
+
+    Others than us draw the execution of a child anew where they send its start again, and a child
+    that has continued as new goes by another one.
+    """
+    if start.orchestration_instance == other.orchestration_instance:
+        return True
+    mine, its = start.parent_instance, other.parent_instance
+    return (
+        mine is not None
+        and its is not None
+        and mine.orchestration_instance == its.orchestration_instance
+        and mine.task_schedule_id == its.task_schedule_id
+    )
 
 
 def child_refused(

@@ -29,6 +29,12 @@ def child_instance_id(execution_id: str, task_id: int) -> str:
     return f"{execution_id}:{task_id}"
 
 
+def child_execution_id(execution_id: str, task_id: int) -> str:
+    """Derive the id of a child's execution: a start that is sent again starts the same one."""
+    namespace = uuid.uuid5(uuid.NAMESPACE_OID, UUID_NAMESPACE)
+    return uuid.uuid5(namespace, child_instance_id(execution_id, task_id)).hex
+
+
 def check_storable(*texts: str | None) -> None:
     """Refuse names that no store can hold.
 

@@ -74,7 +74,7 @@ class Recording:
     Args:
         instance_id: The instance.
         executor: Runs its orchestrator.
-        ids: Gives ids of children and of the next execution.
+        ids: Gives the id of the next execution.
         fence: What is stored.
         history: The stored history.
     """
@@ -248,7 +248,7 @@ class Recording:
                 outbox.append(self._child_message(action))
             case CompleteOrchestration():
                 self.must_commit = True
-                self._tell_parent()
+                self.tell_parent()
 
     def _child_message(self, action: CreateSubOrchestration) -> OutgoingMessage:
         started = self.state.started
@@ -258,7 +258,6 @@ class Recording:
             action,
             started,
             now=self.now,
-            execution_id=self._ids.new_id(),
             default_version=self._executor.default_version,
         )
         assert isinstance(message.event, ExecutionStarted)
@@ -293,7 +292,8 @@ class Recording:
 
     # Ends
 
-    def _tell_parent(self) -> None:
+    def tell_parent(self) -> None:
+        """Tell the parent, where there is one, how the instance has ended."""
         started, completed = self.state.started, self.state.completed
         if started is not None and started.parent_instance is not None and completed is not None:
             self.draft.outbox.append(planning.parent_message(completed, started.parent_instance))
@@ -306,7 +306,7 @@ class Recording:
         self._append(planning.record_of(action, self.now, store_inputs=False))
         self.parked = None
         self.must_commit = True
-        self._tell_parent()
+        self.tell_parent()
 
     # Committing
 

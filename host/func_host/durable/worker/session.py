@@ -219,8 +219,12 @@ class Session:
     ) -> None:
         recording = self._recording
         started, fence = recording.state.started, recording.fence
-        if started is not None and start.orchestration_instance == recording.instance:
+        if started is not None and planning.is_same_start(start, started):
             recording.draft.consumed.append(message.id)
+            if recording.state.completed is not None:
+                # A parent that asks again may have missed the answer: it ignores a second one.
+                recording.tell_parent()
+                advance.is_urgent = True
             return
         running = None if recording.state.completed else started
         # A row without history waits for the start that made it, maybe scheduled for later.
@@ -229,8 +233,7 @@ class Session:
         if (running is not None or is_awaited) and start.parent_instance is not None:
             recording.draft.consumed.append(message.id)
             advance.is_urgent = True
-            if running is None or running.parent_instance != start.parent_instance:
-                self._refuse_child(start, now)
+            self._refuse_child(start, now)
             return
         if running is not None or started is None:
             fence = replace(fence, execution_id=execution_id, history_length=0)

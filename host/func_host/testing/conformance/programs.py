@@ -121,6 +121,11 @@ async def child(context: OrchestrationContext) -> Any:
     return await context.call_activity("work", context.get_input())
 
 
+async def calls_child(context: OrchestrationContext) -> Any:
+    """Pass on what a child gives."""
+    return await context.call_sub_orchestrator(child, "x", "child")
+
+
 async def fan_out(context: OrchestrationContext) -> list[Any]:
     """Run eight activities at once."""
     return await context.task_all([context.call_activity("work", n) for n in range(8)])
@@ -143,7 +148,9 @@ def fail(value: Any) -> None:
 
 def index_with(replaced: Mapping[str, Callable[..., Any]]) -> FunctionIndex:
     """Index all of them, some with other code."""
-    orchestrators = {each.__name__: each for each in (*DROPPED, everything, child, fan_out, waits)}
+    orchestrators = {
+        each.__name__: each for each in (*DROPPED, everything, child, calls_child, fan_out, waits)
+    }
     return FunctionIndex(
         [
             *(

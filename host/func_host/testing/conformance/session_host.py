@@ -135,6 +135,14 @@ class Host:
 
         await self._until(is_running)
 
+    async def until_called(self, value: str) -> None:
+        """Wait until `work` was called in this process for an input."""
+
+        async def is_called() -> bool:
+            return value in self.called
+
+        await self._until(is_called)
+
     async def until_recorded(self, results: int) -> None:
         """Wait until histories hold so many results."""
 

@@ -11,14 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from func_host.durable.backend import OutgoingMessage
+from func_host.durable.engine.identity import child_execution_id
 from func_host.durable.history import (
     EventRaised,
     ExecutionResumed,
+    ExecutionStarted,
     ExecutionSuspended,
     ExecutionTerminated,
+    OrchestrationInstance,
+    ParentInstance,
 )
 from func_host.testing.conformance.base import ConformanceBase
-from func_host.testing.conformance.programs import DROPPED, everything, fan_out, waits
+from func_host.testing.conformance.programs import DROPPED, calls_child, everything, fan_out, waits
 from func_host.testing.conformance.session_host import Host, recorded_results
 from func_host.testing.conformance.world import Status, World
 
@@ -26,6 +31,25 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from func_bindings.durable.context import OrchestrationContext
+
+
+def _starts_of_child(world: World, parent: OrchestrationInstance) -> tuple[OutgoingMessage, ...]:
+    """Make the start of `child` by the first step of this parent, as it was and by another name."""
+    by_step = ParentInstance(name="calls_child", orchestration_instance=parent, task_schedule_id=0)
+    return tuple(
+        OutgoingMessage(
+            instance_id="child",
+            execution_id=execution_id,
+            event=ExecutionStarted(
+                timestamp=world.clock.now(),
+                orchestration_instance=OrchestrationInstance("child", execution_id),
+                name="child",
+                input='"x"',
+                parent_instance=by_step,
+            ),
+        )
+        for execution_id in (child_execution_id(parent.execution_id, 0), "another")
+    )
 
 
 class SessionConformance(ConformanceBase):
@@ -92,6 +116,37 @@ class SessionConformance(ConformanceBase):
         async with Host(world, cache) as host:
             assert await host.output() == list(range(8))
             assert host.called == ["3"]
+
+    async def test_a_child_that_the_same_step_starts_again_runs_once(
+        self, world: World, cache: int
+    ) -> None:
+        """While it runs and when it has ended, whatever execution the second start names."""
+        sender = await world.begin("sender")
+        async with Host(world, cache, held={"x"}) as host:
+            await host.start(calls_child)
+            await host.until_called("x")
+            execution_id = (await host.record()).execution_id
+            starts = _starts_of_child(world, OrchestrationInstance("one", execution_id))
+            await sender.send(*starts)
+            await host.start(waits, "another")
+            await host.until_running("another")
+            host.let_go()
+            assert await host.output() == "x"
+
+            ended = await world.backend.get_history("child")
+            await sender.send(*starts)
+            await host.start(waits, "a third")
+            await host.until_running("a third")
+            assert await world.backend.get_history("child") == ended
+            assert host.called == ["x"]
+        await world.crash()
+
+        async with Host(world, cache) as host:
+            await host.start(waits, "a fourth")
+            await host.until_running("a fourth")
+            assert await world.backend.get_history("child") == ended
+            assert (await host.record("child")).runtime_status is Status.Completed
+            assert host.called == []
 
     async def test_a_suspended_instance_stays_so_and_keeps_its_events(
         self, world: World, cache: int

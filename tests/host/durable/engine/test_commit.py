@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec.structs import replace
 
 from func_bindings.durable.status import OrchestrationRuntimeStatus as Status
 from func_bindings.errors import FunctionNotFoundError
@@ -17,6 +18,7 @@ from func_host.durable.actions import (
 )
 from func_host.durable.backend import Fence, MessageId, OutgoingMessage
 from func_host.durable.engine import commit as planning
+from func_host.durable.engine import identity
 from func_host.durable.engine.state import OrchestrationState
 from func_host.durable.history import (
     EventRaised,
@@ -128,16 +130,16 @@ def test_a_child_knows_its_parent_and_inherits_its_tags(version: str | None, exp
         CreateSubOrchestration(5, "c", "child", "1", version),
         parent,
         now=T0,
-        execution_id="new",
         default_version="default",
     )
 
+    execution_id = identity.child_execution_id("run", 5)
     assert message == OutgoingMessage(
         instance_id="child",
-        execution_id="new",
+        execution_id=execution_id,
         event=ExecutionStarted(
             timestamp=T0,
-            orchestration_instance=OrchestrationInstance("child", "new"),
+            orchestration_instance=OrchestrationInstance("child", execution_id),
             name="c",
             version=expected,
             input="1",
@@ -185,6 +187,29 @@ def test_the_parent_is_told_how_its_child_ended(
 
     assert (message.instance_id, message.execution_id) == ("parent", "its run")
     assert message.event == expected
+
+
+def start_by(parent: ParentInstance | None, execution_id: str) -> ExecutionStarted:
+    return ExecutionStarted(
+        timestamp=T0,
+        orchestration_instance=OrchestrationInstance("child", execution_id),
+        name="c",
+        parent_instance=parent,
+    )
+
+
+def test_a_start_is_the_same_by_its_execution_or_by_the_step_of_its_parent() -> None:
+    start = start_by(PARENT, "first")
+    another_step = replace(PARENT, task_schedule_id=4)
+    another_run = replace(PARENT, orchestration_instance=OrchestrationInstance("parent", "next"))
+
+    assert planning.is_same_start(start, start_by(PARENT, "second"))
+    assert planning.is_same_start(start, start_by(replace(PARENT, version="2"), "second"))
+    assert planning.is_same_start(start_by(None, "first"), start_by(None, "first"))
+    assert not planning.is_same_start(start, start_by(another_step, "second"))
+    assert not planning.is_same_start(start, start_by(another_run, "second"))
+    assert not planning.is_same_start(start, start_by(None, "second"))
+    assert not planning.is_same_start(start_by(None, "first"), start_by(None, "second"))
 
 
 def test_the_parent_is_told_why_its_child_was_not_started() -> None:

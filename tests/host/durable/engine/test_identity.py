@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 
 import pytest
@@ -32,6 +33,18 @@ def test_a_child_is_named_after_execution_and_step() -> None:
     assert identity.child_instance_id("371cc71c6b3b4003ac33bdea9ac1792a", 1) == (
         "371cc71c6b3b4003ac33bdea9ac1792a:1"
     )
+
+
+def test_the_execution_of_a_child_is_that_of_its_step() -> None:
+    made = [
+        identity.child_execution_id("371cc71c6b3b4003ac33bdea9ac1792a", 1),
+        identity.child_execution_id("371cc71c6b3b4003ac33bdea9ac1792a", 11),
+        identity.child_execution_id("another", 1),
+    ]
+
+    assert made[0] == "082ae0ce164855059c436ecc9d8fe66f"
+    assert len(set(made)) == 3
+    assert all(re.fullmatch("[0-9a-f]{32}", each) for each in made)
 
 
 @pytest.mark.parametrize("instance_id", ["a", "x" * 256, "ä b:c@d", "日本", "e1:0"])

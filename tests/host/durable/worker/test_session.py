@@ -5,6 +5,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+import pytest
+from msgspec.structs import replace
+
 from func_bindings.durable.status import OrchestrationRuntimeStatus
 from func_host.durable.backend import Fence, Message, MessageId, StoredInstance
 from func_host.durable.catalog import AppCatalog
@@ -33,6 +36,10 @@ if TYPE_CHECKING:
 
 SECOND = timedelta(seconds=1)
 ME = OrchestrationInstance("i", "mine")
+AGAIN = OrchestrationInstance("i", "again")
+PARENT = ParentInstance(
+    name="p", orchestration_instance=OrchestrationInstance("p", "e"), task_schedule_id=0
+)
 OPENING = ["<", "ExecutionStarted"]
 
 
@@ -42,6 +49,10 @@ async def waits(context: OrchestrationContext) -> Any:
 
 async def fan_out(context: OrchestrationContext) -> list[Any]:
     return await context.task_all([context.call_activity("a", n) for n in range(3)])
+
+
+async def calls_child(context: OrchestrationContext) -> Any:
+    return await context.call_sub_orchestrator(waits)
 
 
 async def sleeps(context: OrchestrationContext) -> str:
@@ -89,7 +100,7 @@ class Driven:
     """A session over an instance that has just been created, with commits that always succeed."""
 
     def __init__(self) -> None:
-        functions = [waits, fan_out, sleeps, forgets, starts_over]
+        functions = [waits, fan_out, calls_child, sleeps, forgets, starts_over]
         executor = InProcessExecutor(AppCatalog(index_of(functions)))
         self.session = Session("i", executor, CountingIds())
         self.now = START
@@ -217,11 +228,8 @@ def test_what_is_handed_out_again_before_the_commit_is_fed_once() -> None:
 
 def test_a_new_start_waits_until_the_end_before_it_is_committed() -> None:
     driven = Driven().opened(waits)
-    parent = ParentInstance(
-        name="p", orchestration_instance=OrchestrationInstance("p", "e"), task_schedule_id=0
-    )
     next_run = OrchestrationInstance("i", "next")
-    driven.feed(raised("go", "5"), start_of(waits, next_run, parent))
+    driven.feed(raised("go", "5"), start_of(waits, next_run, PARENT))
     ended = driven.commit()
     assert ended.status.runtime_status is OrchestrationRuntimeStatus.Completed
     assert ended.started is None
@@ -234,18 +242,75 @@ def test_a_new_start_waits_until_the_end_before_it_is_committed() -> None:
     assert commit.fence == Fence("mine", len(ended.events) + 3)
 
 
-def test_a_second_start_by_the_same_step_of_the_same_parent_is_not_refused() -> None:
-    parent = ParentInstance(
-        name="p", orchestration_instance=OrchestrationInstance("p", "e"), task_schedule_id=0
-    )
+@pytest.mark.parametrize("again", [ME, AGAIN], ids=["same execution", "another execution"])
+def test_a_second_start_by_the_same_step_of_the_same_parent_is_ignored(
+    again: OrchestrationInstance,
+) -> None:
     driven = Driven()
-    driven.feed(start_of(waits, ME, parent))
+    driven.feed(start_of(waits, ME, PARENT))
     driven.commit()
-    driven.feed(start_of(waits, OrchestrationInstance("i", "again"), parent))
+    driven.feed(start_of(waits, again, PARENT))
 
     commit = driven.commit()
-    assert commit.outbox == ()
+    assert commit.outbox == commit.events == ()
     assert commit.consumed == (MessageId(2),)
+
+
+@pytest.mark.parametrize("again", [ME, AGAIN], ids=["same execution", "another execution"])
+def test_a_second_start_of_a_child_that_has_ended_tells_the_parent_again_and_runs_nothing(
+    again: OrchestrationInstance,
+) -> None:
+    driven = Driven()
+    driven.feed(start_of(waits, ME, PARENT))
+    driven.commit()
+    driven.feed(raised("go", "5"))
+    ended = driven.commit()
+    assert driven.feed(start_of(waits, again, PARENT)).is_urgent
+
+    commit = driven.commit()
+    assert (commit.started, commit.events) == (None, ())
+    assert commit.consumed == (MessageId(3),)
+    assert commit.outbox == ended.outbox
+    assert commit.outbox[0].execution_id == "e"
+    assert commit.status.output == "5"
+
+
+def test_a_second_start_of_a_child_that_has_started_over_is_ignored() -> None:
+    driven = Driven()
+    driven.feed(start_of(starts_over, ME, PARENT))
+    driven.feed(raised())
+    driven.commit()
+    driven.commit()
+    driven.feed(start_of(starts_over, ME, PARENT))
+
+    commit = driven.commit()
+    assert commit.outbox == commit.events == ()
+    assert commit.started is None
+
+
+def test_a_start_by_the_next_step_of_the_same_parent_runs_a_child_again() -> None:
+    driven = Driven()
+    driven.feed(start_of(waits, ME, PARENT))
+    driven.commit()
+    driven.feed(raised("go", "5"))
+    driven.commit()
+    driven.feed(start_of(waits, AGAIN, replace(PARENT, task_schedule_id=1)))
+
+    commit = driven.commit()
+    assert commit.started is not None
+    assert commit.started.orchestration_instance == AGAIN
+
+
+def test_a_child_that_is_asked_for_again_is_started_as_the_same_execution() -> None:
+    """Where a host dies before it has recorded the start, maybe after it has sent it."""
+    driven = Driven()
+    driven.feed(start_of(calls_child))
+    first = driven.session.take_commit(driven.now)
+    driven.session.discard()
+
+    driven = Driven()
+    driven.feed(start_of(calls_child))
+    assert driven.session.take_commit(driven.now).outbox == first.outbox
 
 
 def test_an_instance_that_has_ended_has_no_open_activities() -> None:
