@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from azure.core import MatchConditions
 from azure.core.credentials import AccessToken, AzureNamedKeyCredential, AzureSasCredential
-from azure.core.exceptions import ServiceRequestError
+from azure.core.exceptions import (
+    ResourceModifiedError,
+    ServiceRequestError,
+    ServiceResponseError,
+)
 from azure.core.pipeline.transport import AsyncHttpTransport
 from azure.data.tables import UpdateMode
 from azure.data.tables.aio import TableClient
@@ -39,15 +43,25 @@ ODD_KEYS = ["i", "", "o'clock", "''", "two words", "100%", "%25", "%27", "😀",
 ODDER_KEYS = ["@counter@k", "a+b&c=d;e", "{0}", "(x,y)", "a:b", '"', "<&>", "^É", "~-._!*$", "|"]
 
 
-class Recorder(AsyncHttpTransport[Any, Any]):
-    """Notes requests, and sends none."""
+@dataclass(frozen=True)
+class Answer:
+    status_code: int
+    content: bytes = b""
+    headers: dict[str, str] = field(default_factory=dict[str, str])
 
-    def __init__(self) -> None:
+
+class Recorder(AsyncHttpTransport[Any, Any]):
+    """Notes requests, and sends none; answers where it was told how."""
+
+    def __init__(self, answer: Answer | None = None) -> None:
         self.requests: list[HttpRequest] = []
+        self._answer = answer
 
     async def send(self, request: HttpRequest, **config: Any) -> Any:
         self.requests.append(request)
         assert not config.keys() - {"stream"}
+        if self._answer is not None:
+            return self._answer
         raise ServiceRequestError("this is as far as it goes")
 
     async def open(self) -> None:
@@ -240,3 +254,48 @@ async def test_an_identity_gives_a_token() -> None:
     ours = await asked_of_us(lambda table: table.write(Insert(row("i"))), cast("Any", Identity()))
 
     assert ours.headers["Authorization"] == "Bearer a-token"
+
+
+def table_that_is_answered(answer: Answer) -> StorageTable:
+    credential = AzureNamedKeyCredential("shop", KEY)
+    return StorageTable(URL, "HubHistory", credential=credential, transport=Recorder(answer))
+
+
+async def test_a_write_gives_its_etag_or_says_why_it_was_refused() -> None:
+    written = table_that_is_answered(Answer(204, headers={"ETag": ETAG}))
+    refused = table_that_is_answered(Answer(412))
+
+    assert await written.write(Merge(row("i"), ETAG)) == ETAG
+    with pytest.raises(ResourceModifiedError):
+        await refused.write(Merge(row("i"), ETAG))
+
+
+async def test_a_transaction_gives_etags_and_an_answer_to_another_is_none() -> None:
+    table = table_that_is_answered(Answer(202, b"HTTP/1.1 204 No Content\r\nETag: 1\r\n\r\n"))
+
+    assert await table.transact([Insert(row("i"))]) == ["1"]
+    with pytest.raises(ServiceResponseError, match="answered 1 of 2 writes"):
+        await table.transact([Insert(row("i")), Insert(row("i", "2"))])
+
+
+READS: list[tuple[Callable[[Any], Awaitable[object]], str, str]] = [
+    (lambda table: table.create_table(), "POST", "/Tables"),
+    (lambda table: table.delete_table(), "DELETE", "/Tables('HubHistory')"),
+    (lambda table: anext(aiter(table.list_entities(select=["A"]))), "GET", "/HubHistory()"),
+    (
+        lambda table: anext(aiter(table.query_entities("A eq 1", results_per_page=7))),
+        "GET",
+        "/HubHistory()",
+    ),
+]
+
+
+@pytest.mark.parametrize(("ask", "method", "path"), READS)
+async def test_all_else_is_asked_by_the_client_library(
+    ask: Callable[[Any], Awaitable[object]], method: str, path: str
+) -> None:
+    ours, theirs = await asked_of_us(ask), await asked_of_the_library(ask)
+
+    assert (ours.method, ours.url) == (theirs.method, theirs.url)
+    assert ours.method == method
+    assert ours.url.partition("?")[0] == f"{URL}{path}"
