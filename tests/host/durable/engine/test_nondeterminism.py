@@ -36,7 +36,7 @@ def recorded(context: OrchestrationContext) -> Steps:
     return "done"
 
 
-def record(shape: Shape, **options: bool) -> Driver:
+def record(shape: Shape, **options: Any) -> Driver:
     driver = Driver(shape(recorded), **options)
     driver.completes(0)
     driver.fires(1)
