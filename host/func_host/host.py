@@ -47,6 +47,9 @@ if TYPE_CHECKING:
 DEFAULT_ADDRESS = "127.0.0.1"
 DEFAULT_PORT = 7071
 
+_RELEASE_S = 5.0
+"""How long handing over to other hosts may take, where several share a hub."""
+
 
 class Host:
     """The parts that work without a socket: store, worker, client and the ASGI application.
@@ -152,6 +155,9 @@ class Host:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout.total_seconds()):
                 await self._worker.drain()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_RELEASE_S):
+                await self._worker.release()
 
     async def _stop_worker(self) -> None:
         if not self._working.done() and not self._is_drained:
@@ -308,11 +314,15 @@ def open_client_backend(configuration: Configuration) -> Backend:
     Raises:
         ConfigError: The store cannot be what the settings say.
     """
-    return open_backend(configuration, SystemClock(), SystemIds())
+    return open_backend(configuration, SystemClock(), SystemIds(), works=False)
 
 
-def open_backend(configuration: Configuration, clock: Clock, ids: IdSource) -> Backend:
+def open_backend(
+    configuration: Configuration, clock: Clock, ids: IdSource, *, works: bool = True
+) -> Backend:
     """Make the backend of a store; it is opened by entering it.
+
+    Where hosts share a store, one that does not work leaves all work to others.
 
     Raises:
         ConfigError: The store cannot be what the settings say.
@@ -329,4 +339,4 @@ def open_backend(configuration: Configuration, clock: Clock, ids: IdSource) -> B
         case AzureStore() as store:
             from func_host.durable.backends.azure_storage.opening import open_hub  # noqa: PLC0415
 
-            return open_hub(store, configuration.app_settings, clock, ids)
+            return open_hub(store, configuration.app_settings, clock, ids, works=works)

@@ -46,6 +46,7 @@ class _NextBackend(AzureStorageBackend):
         return await super().__aenter__()
 
     async def _show(self, clients: StorageClients, ticket: Ticket) -> None:
+        assert ticket.partition is not None
         queue = clients.queue(self.hub.control_queue(ticket.partition))
         with suppress(HttpResponseError):  # deleted, while the crash was on its way
             await queue.update_message(ticket.queue_id, ticket.receipt, visibility_timeout=0)

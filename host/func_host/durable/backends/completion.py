@@ -42,6 +42,10 @@ class Completions:
     def close(self) -> None:
         """Wake everybody; who asks again gets an error."""
         self._is_closed = True
+        self.look_again()
+
+    def look_again(self) -> None:
+        """Wake everybody: it may be somebody else now who knows."""
         for watchers in self._waiting.values():
             for event in watchers:
                 event.set()

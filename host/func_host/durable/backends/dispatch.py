@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
     from func_host.clock import Clock
+    from func_host.durable.backend import Release
 
 READY_MAX = 20_000
 CACHED_BYTES_MAX = 16 * 1024 * 1024
@@ -84,10 +85,11 @@ class _Mailbox:
     is_stale: bool = False  # what waits must be read back from the store
     is_reopened: bool = False  # comes even without messages where activities were left open
     is_replaced: bool = False  # what was delivered before is void
+    release: Release | None = None  # what the worker is asked to hand over
 
     @property
     def is_empty(self) -> bool:
-        is_marked = self.is_stale or self.is_reopened or self.is_replaced
+        is_marked = self.is_stale or self.is_reopened or self.is_replaced or self.release
         return not (self.waiting or self.delivered or is_marked)
 
 
@@ -179,6 +181,25 @@ class Dispatcher:
         box.is_stale = box.is_reopened = True
         self._enqueue(instance_id)
 
+    def ask_release(self, instance_id: str, release: Release) -> None:
+        """Ask the worker to hand over what it has of an instance."""
+        box = self._open_box(instance_id)
+        box.release = release
+        self._enqueue(instance_id)
+
+    def is_with_worker(self, instance_id: str) -> bool:
+        """Tell whether messages of an instance have been handed out and not been consumed."""
+        box = self._mailboxes.get(instance_id)
+        return box is not None and bool(box.delivered)
+
+    def leave(self, instance_id: str) -> None:
+        """Forget an instance: it is another process's from now on."""
+        box = self._mailboxes.pop(instance_id, None)
+        if box is not None:
+            self._drop_cache(box)
+        self._ready.pop(instance_id, None)
+        self._recovering.discard(instance_id)
+
     async def next(self) -> WorkItem:
         """Wait for the instance that has waited longest."""
         while True:
@@ -216,12 +237,14 @@ class Dispatcher:
         box.is_reopened = False
         if box.is_stale:
             self._enqueue(instance_id)
-        if not arrivals and not is_reopened:
+        release, box.release = box.release, None
+        if not arrivals and not is_reopened and release is None:
             self._tidy(instance_id, box)
             return None
         is_replaced, box.is_replaced = box.is_replaced, False
         self._tidy(instance_id, box)
-        return WorkItem(instance_id, tuple(arrival.message for arrival in arrivals), is_replaced)
+        messages = tuple(arrival.message for arrival in arrivals)
+        return WorkItem(instance_id, messages, is_replaced, release)
 
     def _read_back(self, instance_id: str, box: _Mailbox, now: int) -> None:
         arrivals = self._source.waiting(

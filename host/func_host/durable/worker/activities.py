@@ -116,7 +116,11 @@ class ActivityDispatcher:
         With `only_excess` those that wait behind more than one for each slot.
         """
         first = self._slots if only_excess else 0
-        taken = [call for call in islice(self._queue, first, None) if call.instance == instance]
+        taken = [
+            call
+            for call in islice(self._queue, first, None)
+            if call.instance == instance and _key(call) not in self._shared
+        ]
         if taken:
             ids = {call.action.id for call in taken}
             self._queue = deque(

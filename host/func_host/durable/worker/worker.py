@@ -129,9 +129,14 @@ class DurableWorker:
         if not self._backend.features.shares_activities:
             return
         for instance in self._activities.instances():
-            session = self._sessions.get(instance.instance_id)
-            if session is None or session.instance_id not in self._processing:
+            if instance.instance_id in self._processing:
+                continue
+            try:
                 await self._handover.leave(instance)
+            except BackendError as error:
+                # It runs again once whoever takes over has missed its result.
+                extra = {log.INSTANCE_ID: instance.instance_id, log.REASON: str(error)}
+                logger.warning("activities were not handed over", extra=extra)
 
     def _note_idle(self) -> None:
         busy = self._activities.running or self._processing or self._waiting or self._lingering

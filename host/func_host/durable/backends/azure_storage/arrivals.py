@@ -1,19 +1,27 @@
 """Takes messages from the control queues, tells what is new from what came again, and hands it out.
 
 A message comes again where a host died before it had deleted it, or where it was kept as a claim.
-What the history says decides which of both it is.
+What the history says decides which of both it is. A message whose handling keeps raising an error
+is put off, ever longer, and becomes a dead letter in the end. How often a queue has handed it out
+says nothing of that: hosts that die raise that number, too.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from func_host.durable.backend import StaleCommitError
 from func_host.durable.backends import rules
-from func_host.durable.backends.azure_storage.hot_instances import HotInstance
+from func_host.durable.backends.azure_storage.attempts import ATTEMPTS_MAX, AttemptCounter
+from func_host.durable.backends.azure_storage.client_errors import STORAGE_ERRORS
 from func_host.durable.backends.azure_storage.inbox import Claim
+from func_host.durable.backends.azure_storage.polling import PollingRhythm
+from func_host.durable.backends.azure_storage.wire_events import UnreadableError
 from func_host.durable.history import (
     ExecutionRewound,
     ExecutionStarted,
@@ -27,21 +35,30 @@ from func_host.durable.history import (
     TaskScheduled,
     TimerFired,
 )
+from func_host.log import INSTANCE_ID, REASON
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from func_host.durable.backends.azure_storage.control_queues import Received
+    from func_host.durable.backends.azure_storage.dead_letters import DeadLetters
+    from func_host.durable.backends.azure_storage.hot_instances import HotInstance
     from func_host.durable.backends.azure_storage.hub import Hub
+    from func_host.durable.backends.azure_storage.messages import Envelope
+    from func_host.durable.backends.azure_storage.names import TaskHubNames
+    from func_host.durable.backends.azure_storage.queues import Received
     from func_host.durable.backends.azure_storage.tickets import Ticket
     from func_host.durable.history import HistoryEvent, MessageEvent
 
-_POLL_FIRST_S: Final = 0.05
 _FULL_WAIT_S: Final = 1.0
-_AT_ONCE_AFTER_WORK: Final = 2
 _DELAY_MAX_S: Final = 600
-_START_TRIES: Final = 10
+_ROW_COMES_WITHIN: Final = timedelta(minutes=17)
+"""After this long a start whose status row never came is dropped; the provider tries ten times."""
+
+_SUSPICIOUS_COUNT: Final = 8
+_AT_ONCE: Final = 16
+_ROOM: Final = 16
+_ENTITY: Final = "@"
 
 _ANSWERS = (
     TaskCompleted,
@@ -53,58 +70,131 @@ logger = logging.getLogger(__name__)
 
 
 class Arrivals:
-    """What comes in on the partitions of this host."""
+    """What comes in on the partitions of this host.
 
-    def __init__(self, hub: Hub) -> None:
+    Args:
+        hub: The hub.
+        dead_letters: Where messages go that cannot be handled.
+    """
+
+    def __init__(self, hub: Hub, dead_letters: DeadLetters, names: TaskHubNames) -> None:
         self._hub = hub
+        self._dead_letters = dead_letters
+        self._names = names
+        self._attempts = AttemptCounter()
+        self._bells: dict[int, asyncio.Event] = {}
 
     async def poll(self, partition: int) -> None:
         """Look into a queue again and again, less often the longer it has been empty."""
         hub = self._hub
-        empty = _AT_ONCE_AFTER_WORK
-        while not hub.is_stopping:
-            if hub.inbox.held_count() >= hub.settings.buffer_max * 16:
-                await hub.pause(_FULL_WAIT_S)
+        rhythm = PollingRhythm(hub.settings.polling_interval_max_s, hub.ids)
+        bell = self._bells[partition] = asyncio.Event()
+        while not hub.is_stopping and hub.ownership.is_served(partition):
+            if self.is_full:
+                await hub.pause(_FULL_WAIT_S, bell)
                 continue
             try:
                 count = await self.take(partition)
-            except Exception as error:  # noqa: BLE001 -- a queue at fault is asked again
-                logger.warning("a control queue cannot be read: %s", error)
+            except STORAGE_ERRORS as error:
+                logger.warning("a control queue cannot be read", extra={REASON: str(error)})
                 count = 0
-            empty = 0 if count else empty + 1
-            if empty > _AT_ONCE_AFTER_WORK:
-                await hub.pause(self._pause_s(empty - _AT_ONCE_AFTER_WORK - 1))
+            pause_s = rhythm.after(count)
+            if pause_s:
+                await hub.pause(pause_s, bell)
+                if bell.is_set():
+                    bell.clear()
+                    rhythm.begin_anew()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether so much is held that no more is taken.
+
+        What was put by this process counts, too, so there is room for more than the setting says.
+        """
+        return self._hub.inbox.held_count() >= self._hub.settings.buffer_max * _ROOM
+
+    def ring(self, partition: int) -> None:
+        """Look into a queue soon: something may come, or it is to be read no more."""
+        bell = self._bells.get(partition)
+        if bell is not None:
+            bell.set()
 
     async def take(self, partition: int) -> int:
         """Take what is visible in a queue, and hand it out; give how much it was."""
         hub = self._hub
         received = await hub.queues.take(partition, invisible_s=hub.settings.visibility_s)
+        if not hub.ownership.is_served(partition):  # given back meanwhile: others may have it
+            await asyncio.gather(*(hub.queues.hide(one.ticket, invisible_s=0) for one in received))
+            return 0
         fresh = [one for one in received if not hub.inbox.renew(one.ticket)]
         by_instance: dict[str, list[Received]] = {}
         for one in fresh:
-            by_instance.setdefault(one.envelope.target.instance_id, []).append(one)
-        for instance_id, some in by_instance.items():
-            async with hub.alone(instance_id):
-                for one in some:
-                    await self._receive(instance_id, one)
+            by_instance.setdefault(_target_of(one), []).append(one)
+        some = list(by_instance.items())
+        for first in range(0, len(some), _AT_ONCE):
+            group = some[first : first + _AT_ONCE]
+            await asyncio.gather(*(self._receive_all(one, each) for one, each in group))
         return len(received)
 
-    def _pause_s(self, step: int) -> float:
-        longest_s = self._hub.settings.polling_interval_max_s
-        pause_s = min(_POLL_FIRST_S * 2.0 ** min(step, 32), longest_s)
-        return pause_s * (0.8 + 0.4 * self._hub.ids.jitter())
+    async def _receive_all(self, instance_id: str, received: Sequence[Received]) -> None:
+        async with self._hub.alone(instance_id):
+            for one in received:
+                try:
+                    await self._receive(instance_id, one)
+                except STORAGE_ERRORS as error:
+                    # It shows up again by itself.
+                    logger.warning("a message is taken up again", extra={REASON: str(error)})
+                except StaleCommitError:
+                    await self._hub.queues.hide(one.ticket, invisible_s=0)
+                except Exception as error:  # noqa: BLE001 -- whatever a message does, others go on
+                    await self._failed(instance_id, one, error)
+                else:
+                    self._attempts.succeeded(one.ticket.queue_id)
 
     async def _receive(self, instance_id: str, received: Received) -> None:
-        event = received.envelope.event
+        envelope = received.envelope
+        if isinstance(envelope, UnreadableError):
+            raise envelope
+        if received.dequeue_count == _SUSPICIOUS_COUNT:
+            logger.warning(
+                "a message has been taken often, by hosts that ended before they had dealt with it",
+                extra={INSTANCE_ID: instance_id},
+            )
+        event = envelope.event
         if isinstance(event, TaskScheduled | ExecutionRewound):
-            await self._put_off(received)  # not for a control queue, or not known here yet
-        elif isinstance(event, ExecutionStarted):
-            await self._receive_start(instance_id, event, received)
+            raise UnreadableError(f"An event {type(event).__name__} is not for an instance.")
+        if isinstance(event, ExecutionStarted):
+            await self._receive_start(instance_id, event, received, envelope)
         else:
-            await self._receive_message(instance_id, event, received)
+            await self._receive_message(instance_id, event, received, envelope)
+
+    async def _failed(self, instance_id: str, received: Received, error: Exception) -> None:
+        """Put a message off that could not be handled, or set it aside where that happens again."""
+        ticket = received.ticket
+        attempts = self._attempts.failed(ticket.queue_id)
+        fields = {INSTANCE_ID: instance_id, REASON: str(error) or type(error).__name__}
+        try:
+            if attempts < ATTEMPTS_MAX:
+                logger.warning("a message cannot be handled and is put off", extra=fields)
+                await self._hub.queues.hide(ticket, invisible_s=min(2**attempts, _DELAY_MAX_S))
+                return
+            assert ticket.partition is not None
+            await self._dead_letters.bury(
+                self._names.control_queue(ticket.partition),
+                ticket.queue_id,
+                received.text,
+                instance_id=instance_id or None,
+                reason=fields[REASON],
+                attempts=attempts,
+                now=self._hub.pacing.now(),
+            )
+            logger.error("a message cannot be handled and is a dead letter now", extra=fields)
+            await self._hub.queues.delete(ticket)
+        except STORAGE_ERRORS as fault:
+            logger.warning("a message is taken up again", extra={REASON: str(fault)})
 
     async def _receive_start(
-        self, instance_id: str, start: ExecutionStarted, received: Received
+        self, instance_id: str, start: ExecutionStarted, received: Received, envelope: Envelope
     ) -> None:
         hub = self._hub
         execution_id = start.orchestration_instance.execution_id
@@ -114,45 +204,49 @@ class Arrivals:
         if hot is not None and hot.record.execution_id != execution_id:
             stored = await hub.instances.get(instance_id)
             if stored is not None and stored.record.execution_id == execution_id:
+                # A client of another host has put a new instance in its place.
+                hub.dispatcher.replaced(instance_id)
+                await hub.drop_messages(instance_id, but_starts_of_others=False)
                 hot = hub.known_row(instance_id, stored)
-        is_from_instance = bool(received.envelope.sender.instance_id)
+        is_from_instance = bool(envelope.sender.instance_id)
         if hot is None and is_from_instance:
             etag = await hub.instances.insert(start, start.timestamp, message_blob=None)
             if etag is not None:
-                record = rules.new_record(start)
-                hot = HotInstance(record, record, etag, hub.clock.monotonic())
-                hub.known.put(instance_id, hot)
+                hot = hub.new_instance(rules.new_record(start), etag, is_loaded=False)
+                hub.remember(instance_id, hot, epoch=hub.ownership.epoch(instance_id))
         if hot is None:
             await self._wait_for_row(received, created=None)
             return
         if hot.record.execution_id != execution_id:
             if is_from_instance:
-                self._hand_out(instance_id, start, received, start.scheduled_start_time)
+                await self._hand_out(start, received, envelope, start.scheduled_start_time)
             else:
                 await self._wait_for_row(received, created=hot.record.created_time)
             return
         await hub.with_history(instance_id, hot)
-        if hot.stored or hot.withheld:
-            await self._came_again(instance_id, hot, received)
+        is_ended_child = hot.is_ended and is_from_instance  # its parent may not know of the end
+        if (hot.stored or hot.withheld) and not is_ended_child:
+            await self._came_again(instance_id, hot, received, envelope)
         else:
-            self._hand_out(instance_id, start, received, start.scheduled_start_time)
-            await self._hide_until(received, start.scheduled_start_time)
+            await self._hand_out(start, received, envelope, start.scheduled_start_time)
 
     async def _wait_for_row(self, received: Received, *, created: datetime | None) -> None:
         """Put a start off whose status row is not there yet; drop it where it never will be."""
-        inserted = received.inserted
-        is_old = created is not None and inserted is not None and inserted < created
-        if is_old or received.dequeue_count >= _START_TRIES:
+        inserted = received.inserted or self._hub.pacing.now()
+        is_old = created is not None and inserted < created
+        if is_old or self._hub.pacing.now() - inserted > _ROW_COMES_WITHIN:
             await self._hub.queues.delete(received.ticket)
         else:
             await self._put_off(received)
 
     async def _receive_message(
-        self, instance_id: str, event: MessageEvent, received: Received
+        self, instance_id: str, event: MessageEvent, received: Received, envelope: Envelope
     ) -> None:
         hub = self._hub
         hot = await hub.instance(instance_id)
         if hot is None:
+            if instance_id.startswith(_ENTITY):
+                raise UnreadableError("Entities are not served by this version of func-host.")
             await hub.queues.delete(received.ticket)
             return
         await hub.with_history(instance_id, hot)
@@ -160,25 +254,26 @@ class Arrivals:
             await hub.queues.delete(received.ticket)
             return
         if isinstance(event, GenericEvent) or _is_consumed(event, received.ticket, hot):
-            await self._came_again(instance_id, hot, received)
+            await self._came_again(instance_id, hot, received, envelope)
         elif isinstance(event, _ANSWERS) and not _is_asked(event, hot.history):
-            is_of_this_run = received.envelope.target.execution_id == hot.record.execution_id
-            if is_of_this_run and received.dequeue_count <= _START_TRIES:
+            is_of_this_run = envelope.target.execution_id == hot.record.execution_id
+            if is_of_this_run:
                 await self._put_off(received)
             else:
                 await hub.queues.delete(received.ticket)
         else:
             due = event.fire_at if isinstance(event, TimerFired) else None
-            self._hand_out(instance_id, event, received, due)
-            await self._hide_until(received, due)
+            await self._hand_out(event, received, envelope, due)
 
-    async def _came_again(self, instance_id: str, hot: HotInstance, received: Received) -> None:
+    async def _came_again(
+        self, instance_id: str, hot: HotInstance, received: Received, envelope: Envelope
+    ) -> None:
         """Take a consumed message as the claim of an instance that has something to do."""
         hub, inbox = self._hub, self._hub.inbox
         if hot.is_ended or inbox.claim_of(instance_id) is not None or not _is_open(hot):
             await hub.queues.delete(received.ticket)
             return
-        is_generic = isinstance(received.envelope.event, GenericEvent)
+        is_generic = isinstance(envelope.event, GenericEvent)
         inbox.claim(instance_id, Claim(received.ticket, is_generic))
         if not inbox.has_open_activities(instance_id):
             inbox.set_open(instance_id, is_open=True)
@@ -201,33 +296,31 @@ class Arrivals:
                 gone.append(ticket)
         await hub.delete(gone)
 
-    def _hand_out(
+    async def _hand_out(
         self,
-        instance_id: str,
         event: MessageEvent,
         received: Received,
-        visible_at: datetime | None,
+        envelope: Envelope,
+        due: datetime | None,
     ) -> None:
-        self._hub.deliver(
-            instance_id,
-            event,
-            received.envelope.target.execution_id,
-            received.ticket,
-            visible_at=visible_at,
+        """Hand a message out; one that came early is kept away until it is due."""
+        hub, target, ticket = self._hub, envelope.target, received.ticket
+        delivered = hub.deliver(
+            target.instance_id, event, target.execution_id, ticket, visible_at=due
         )
-
-    async def _hide_until(self, received: Received, due: datetime | None) -> None:
-        """Keep a message that came early away until it is due."""
-        hub = self._hub
-        if due is None or due <= hub.clock.now():
-            return
-        ticket = await hub.queues.hide(received.ticket, invisible_s=hub.hidden_s(due))
-        if ticket is not None:
-            hub.inbox.renew(ticket)
+        if delivered is None:
+            await hub.queues.hide(ticket, invisible_s=hub.delay_s(due))
+        elif due is not None and due > hub.clock.now():
+            await hub.queues.hide(ticket, invisible_s=hub.hidden_s(due))
 
     async def _put_off(self, received: Received) -> None:
         delay_s = min(2**received.dequeue_count, _DELAY_MAX_S)
         await self._hub.queues.hide(received.ticket, invisible_s=delay_s)
+
+
+def _target_of(received: Received) -> str:
+    envelope = received.envelope
+    return "" if isinstance(envelope, UnreadableError) else envelope.target.instance_id
 
 
 def _is_open(hot: HotInstance) -> bool:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from itertools import count
 from typing import TYPE_CHECKING, Final, Self
 
 import msgspec
 
 from func_bindings.errors import InstanceNotFoundError
+from func_host.clock import SystemClock
 from func_host.durable.backend import (
+    BackendError,
     BackendFeatures,
     BackendUnavailableError,
     Fence,
@@ -19,9 +23,9 @@ from func_host.durable.backend import (
 from func_host.durable.backends import rules
 from func_host.durable.backends.azure_storage.arrivals import Arrivals
 from func_host.durable.backends.azure_storage.blobs import LargeValues
+from func_host.durable.backends.azure_storage.catching_up import LongActivities, StatusWriter
 from func_host.durable.backends.azure_storage.client_errors import STORAGE_ERRORS, explain
 from func_host.durable.backends.azure_storage.committing import Committer
-from func_host.durable.backends.azure_storage.control_queues import ControlQueues
 from func_host.durable.backends.azure_storage.dead_letters import DeadLetters
 from func_host.durable.backends.azure_storage.direct_delivery import DirectDelivery
 from func_host.durable.backends.azure_storage.history_store import HistoryStore
@@ -30,11 +34,21 @@ from func_host.durable.backends.azure_storage.hub import Hub, HubSettings, shown
 from func_host.durable.backends.azure_storage.hub_resources import create_hub
 from func_host.durable.backends.azure_storage.inbox import Inbox
 from func_host.durable.backends.azure_storage.instance_store import InstanceStore
-from func_host.durable.backends.azure_storage.keeping import Keeper, StatusWriter
+from func_host.durable.backends.azure_storage.keeping import TicketKeeper
 from func_host.durable.backends.azure_storage.listing import Listing
+from func_host.durable.backends.azure_storage.ownership import Ownership
+from func_host.durable.backends.azure_storage.partition_manager import (
+    PartitionManager,
+    PartitionSettings,
+)
+from func_host.durable.backends.azure_storage.queues import MessageQueues
+from func_host.durable.backends.azure_storage.serving import Serving
+from func_host.durable.backends.azure_storage.shared_activities import SharedActivities
+from func_host.durable.backends.azure_storage.sharing import Sharing
+from func_host.durable.backends.azure_storage.worker_id import WorkerSlot
 from func_host.durable.backends.completion import Completions
 from func_host.durable.backends.dispatch import Dispatcher
-from func_host.durable.codec import to_microseconds
+from func_host.log import REASON
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
@@ -42,6 +56,7 @@ if TYPE_CHECKING:
 
     from func_bindings.durable.dead_letters import DeadLetter
     from func_host.clock import Clock, IdSource
+    from func_host.durable.actions import ScheduleTask
     from func_host.durable.backend import (
         Commit,
         HubSummary,
@@ -50,32 +65,48 @@ if TYPE_CHECKING:
         InstanceRecord,
         MessageId,
         RequestCount,
+        SharedActivity,
         WorkItem,
     )
     from func_host.durable.backends.azure_storage.client import StorageClients
     from func_host.durable.backends.azure_storage.names import TaskHubNames
     from func_host.durable.backends.azure_storage.tickets import Ticket
-    from func_host.durable.history import ExecutionStarted, HistoryEvent, MessageEvent
+    from func_host.durable.history import (
+        ExecutionStarted,
+        HistoryEvent,
+        MessageEvent,
+        TaskCompleted,
+        TaskFailed,
+    )
+
+logger = logging.getLogger(__name__)
 
 _FEATURES: Final = BackendFeatures(
     timer_leg_max=timedelta(days=3),
     records_open_activities=False,
     sorts_by_utf16=True,
     has_one_owner=False,
+    dead_letters=True,
+    shares_activities=True,
 )
 _REPLACE_TRIES: Final = 5
-_AT_ONCE: Final = 16
+_LOOK_AGAIN_FIRST_S: Final = 0.1
+_LOOK_AGAIN_MAX_S: Final = 1.0
 
 
 class AzureStorageBackend:
-    """A `Backend` on queues, tables and blobs; it owns all partitions of its hub.
+    """A `Backend` on queues, tables and blobs that any number of hosts share.
+
+    It works on the instances of the partitions that it owns. Whatever else it is asked for it does
+    as any client of the hub does: it puts messages and reads rows.
 
     Args:
         clients: Of the storage account; opened and closed with the backend.
         names: What the resources are called.
-        clock: Time.
+        clock: The time of messages; leases and what is hidden go by the machine's.
         ids: Ids and chance.
         settings: How to use the hub.
+        worker_id: Unique among all that work on the hub; by default that of a slot of this machine.
     """
 
     def __init__(
@@ -85,14 +116,28 @@ class AzureStorageBackend:
         clock: Clock,
         ids: IdSource,
         settings: HubSettings | None = None,
+        *,
+        worker_id: str | None = None,
     ) -> None:
         settings = settings or HubSettings()
+        pacing = SystemClock()
         self.connection = clients.connection
         self._clients = clients
         self._names = names
         self._clock = clock
+        self._pacing = pacing
         self._settings = settings
-        inbox = Inbox()
+        self._worker_id = worker_id
+        self._slot: WorkerSlot | None = None
+        self._manager: PartitionManager | None = None
+        self._ownership = Ownership(settings.partition_count, self._holds)
+        self._keeper = TicketKeeper(
+            self._holds,
+            control_s=settings.visibility_s,
+            work_item_s=settings.work_item_visibility_s,
+            clock=pacing,
+        )
+        inbox = Inbox(self._keeper)
         blobs = LargeValues(clients, names)
         self._completions = Completions()
         self._direct = DirectDelivery()
@@ -100,26 +145,46 @@ class AzureStorageBackend:
         self._hub = Hub(
             settings=settings,
             clock=clock,
+            pacing=pacing,
             ids=ids,
-            queues=ControlQueues(
-                clients, names, blobs, clock, partition_count=settings.partition_count
-            ),
+            ownership=self._ownership,
+            queues=self._queues_of(clients),
             histories=HistoryStore(clients, names, blobs, ids),
             instances=InstanceStore(clients, names, blobs, ids),
             blobs=blobs,
             inbox=inbox,
             dispatcher=Dispatcher(clock, inbox),
             known=HotInstances(inbox.is_busy, size=settings.cache_size),
+            keeper=self._keeper,
         )
         self._committer = Committer(self._hub)
-        self._arrivals = Arrivals(self._hub)
+        self._sharing = Sharing(self._hub)
+        self._arrivals = Arrivals(self._hub, self._dead_letters, names)
+        self._activities = SharedActivities(self._hub, self._dead_letters, names)
+        self._serving = Serving(self._hub, self._arrivals, self._sharing, self._completions)
         self._statuses = StatusWriter(self._hub)
         self._listing = Listing(self._hub, self._statuses)
         self._background: list[asyncio.Task[None]] = []
+        self._failure: BackendError | None = None
         self._is_open = False
         self._calls = 0
         self._no_calls = asyncio.Event()
         self._is_entered = False
+
+    def _queues_of(self, clients: StorageClients) -> MessageQueues:
+        """Give the queues through clients of some loop."""
+        return MessageQueues(
+            clients,
+            self._names,
+            LargeValues(clients, self._names),
+            self._pacing,
+            partition_count=self._settings.partition_count,
+            batch=self._settings.batch,
+        )
+
+    def _holds(self, partition: int) -> bool:
+        manager = self._manager
+        return manager is not None and manager.owns(partition)
 
     @property
     def features(self) -> BackendFeatures:
@@ -131,29 +196,69 @@ class AzureStorageBackend:
         return self._clients.counter.counts()
 
     async def __aenter__(self) -> Self:
-        """Create the hub where there is none, take what waits, and begin to look for more.
+        """Create the hub where there is none, take partitions, and begin to look for work.
 
         Raises:
-            BackendError: The account cannot be used; the message says why and what to do.
+            BackendError: The account or the hub cannot be used; the message says why.
         """
         await self._clients.__aenter__()
         self._is_entered = True
-        partitions = range(self._settings.partition_count)
         try:
             await create_hub(self._clients, self._names, self._settings.partition_count)
-            await asyncio.gather(*map(self._take_all, partitions))
+            if self._settings.works:
+                await self._start_to_work()
         except STORAGE_ERRORS as error:
             await self._leave()
             raise explain(error, self.connection) from error
         except BaseException:
             await self._leave()
             raise
-        await self._hub.dispatcher.open()
         self._is_open = True
-        runs = [self._arrivals.poll(partition) for partition in partitions]
-        runs += [Keeper(self._hub).run(), self._statuses.run()]
-        self._background = [asyncio.ensure_future(run) for run in runs]
         return self
+
+    async def _start_to_work(self) -> None:
+        """Take partitions and what waits in them; go on with it in the background."""
+        self._manager = self._make_manager()
+        await self._manager.__aenter__()
+        self._serving.on_drained(self._manager.finish_drain)
+        await self._serving.start_reading()
+        await self._hub.dispatcher.open()
+        runs = [
+            self._statuses.run(),
+            LongActivities(self._hub).run(),
+            self._watch_manager(self._manager),
+        ]
+        self._background = [asyncio.ensure_future(run) for run in runs]
+
+    def _make_manager(self) -> PartitionManager:
+        settings = self._settings
+        worker_id = self._worker_id
+        if worker_id is None:
+            self._slot = WorkerSlot(self._names.hub)
+            worker_id = self._slot.__enter__()
+        return PartitionManager(
+            self.connection,
+            self._names,
+            worker_id=worker_id,
+            listener=self._serving,
+            settings=PartitionSettings(
+                partition_count=settings.partition_count,
+                app_name=settings.app_name,
+                use_app_lease=settings.use_app_lease,
+                app_lease=settings.app_lease,
+                leases=settings.leases,
+            ),
+            counter=self._clients.counter,
+            companions=(lambda clients: self._keeper.run(self._queues_of(clients)),),
+        )
+
+    async def _watch_manager(self, manager: PartitionManager) -> None:
+        """Stop to work where partitions cannot be kept: whoever waits for work is told."""
+        try:
+            await manager.run()
+        except BackendError as error:
+            self._failure = error
+            self._hub.dispatcher.close()
 
     async def __aexit__(
         self,
@@ -161,32 +266,38 @@ class AzureStorageBackend:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Finish calls in progress, give back what is held, and close the clients."""
+        """Finish calls in progress, give everything back, and close the clients."""
         was_open = self._is_open
         self._close()
         while self._calls:
             self._no_calls.clear()
             await self._no_calls.wait()
-        await asyncio.gather(*self._background, return_exceptions=True)
-        if was_open:
+        if was_open and self._manager is not None:
             try:
                 await self._statuses.flush()
-                await self._give_back()
-            except STORAGE_ERRORS:
-                pass  # what is held shows up again by itself
+                await self._serving.close()
+                await self._activities.give_back()
+            except (BackendError, *STORAGE_ERRORS) as fault:
+                # What is held shows up again by itself.
+                logger.warning("not everything could be given back", extra={REASON: str(fault)})
+            await self._manager.drain()
         await self._leave()
 
     def abort(self) -> None:
         """Stop at once and give nothing back, as a process that is killed."""
         self._close()
+        if self._manager is not None:
+            self._manager.abandon()
 
     async def aborted(self) -> list[Ticket]:
         """Wait until the last request is over; give what stays hidden for its time."""
-        await asyncio.gather(*self._background, return_exceptions=True)
+        await self._serving.aborted()
         while self._calls:
             self._no_calls.clear()
             await self._no_calls.wait()
-        return list(self._hub.inbox.tickets())
+        tickets = list(self._hub.inbox.tickets())
+        await self._leave()
+        return tickets
 
     def _close(self) -> None:
         self._is_open = False
@@ -196,23 +307,18 @@ class AzureStorageBackend:
         self._direct.close()
 
     async def _leave(self) -> None:
+        for task in self._background:
+            task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
+        if self._manager is not None:
+            await self._manager.__aexit__(None, None, None)
+            self._manager = None
+        if self._slot is not None:
+            self._slot.__exit__(None, None, None)
+            self._slot = None
         if self._is_entered:
             self._is_entered = False
             await self._clients.__aexit__(None, None, None)
-
-    async def _take_all(self, partition: int) -> None:
-        while await self._arrivals.take(partition):
-            if self._hub.inbox.held_count() > self._settings.buffer_max * 16:
-                return
-
-    async def _give_back(self) -> None:
-        """Let others see what was to be done now; what is due later comes by itself."""
-        queues = self._hub.queues
-        now = to_microseconds(self._clock.now())
-        tickets = self._hub.inbox.prompt_tickets(now)
-        for first in range(0, len(tickets), _AT_ONCE):
-            some = tickets[first : first + _AT_ONCE]
-            await asyncio.gather(*(queues.hide(ticket, invisible_s=0) for ticket in some))
 
     @asynccontextmanager
     async def in_progress(self) -> AsyncGenerator[None]:
@@ -242,29 +348,41 @@ class AzureStorageBackend:
         async with self.in_progress():
             hub, instance_id = self._hub, start.orchestration_instance.instance_id
             async with hub.alone(instance_id):
-                known = hub.known.get(instance_id, self._clock.monotonic())
+                known = hub.known_instance(instance_id)
                 if known is not None:
                     rules.check_creatable(
                         instance_id, known.head, replace_unfinished=replace_unfinished
                     )
+                epoch = self._ownership.epoch(instance_id)
                 numbered = msgspec.structs.replace(start, generation=start.generation or 0)
                 envelope = hub.envelope(instance_id, numbered, None)
-                visible_at = start.scheduled_start_time
-                ticket = await hub.queues.put(envelope, invisible_s=hub.hidden_s(visible_at))
+                ticket, is_served = await hub.put(envelope, start.scheduled_start_time)
                 blob = hub.queues.message_blob(envelope)
                 try:
                     hot = await self._write_row(start, blob, replace_unfinished=replace_unfinished)
                 except BaseException:
                     await hub.queues.delete(ticket)
                     raise
-                if hot.row is not hot.record:  # it has taken the place of another
-                    hot.row = hot.record
-                    hub.dispatcher.replaced(instance_id)
-                    await hub.drop_messages(instance_id, but_starts_of_others=False)
-                hub.known.put(instance_id, hot)
-                execution_id = start.orchestration_instance.execution_id
-                hub.deliver(instance_id, start, execution_id, ticket, visible_at=visible_at)
+                if is_served:
+                    await self._begin(start, hot, ticket, epoch)
                 self._completions.ended(instance_id)
+
+    async def _begin(
+        self, start: ExecutionStarted, hot: HotInstance, ticket: Ticket, epoch: int
+    ) -> None:
+        """Start a new instance from memory, if it is still this process's."""
+        hub, instance_id = self._hub, start.orchestration_instance.instance_id
+        if hot.row is not hot.record:  # it has taken the place of another
+            hot.row = hot.record
+            hub.dispatcher.replaced(instance_id)
+            await hub.drop_messages(instance_id, but_starts_of_others=False)
+            hub.known.drop(instance_id)
+        hub.remember(instance_id, hot, epoch=epoch)
+        execution_id = start.orchestration_instance.execution_id
+        visible_at = start.scheduled_start_time
+        delivered = hub.deliver(instance_id, start, execution_id, ticket, visible_at=visible_at)
+        if delivered is None:
+            await hub.queues.hide(ticket, invisible_s=hub.delay_s(visible_at))
 
     async def _write_row(
         self, start: ExecutionStarted, blob: str | None, *, replace_unfinished: bool
@@ -308,17 +426,17 @@ class AzureStorageBackend:
             if direct is not None and await self._direct.is_consumed(direct):
                 return
             async with hub.alone(instance_id):
+                envelope = hub.envelope(instance_id, event, None)
                 if direct is not None and hub.inbox.is_held(instance_id, direct):
-                    hub.inbox.attach(direct, await self._put(instance_id, event))
+                    ticket = await hub.queues.put(envelope, invisible_s=hub.settings.visibility_s)
+                    hub.inbox.attach(direct, ticket)
                     return
-                hot = await hub.instance(instance_id)
-                rules.check_reachable(instance_id, None if hot is None else hot.head)
-                hub.deliver(instance_id, event, None, await self._put(instance_id, event))
-
-    async def _put(self, instance_id: str, event: MessageEvent) -> Ticket:
-        hub = self._hub
-        envelope = hub.envelope(instance_id, event, None)
-        return await hub.queues.put(envelope, invisible_s=hub.settings.visibility_s)
+                if direct is not None:
+                    hot = await hub.instance(instance_id)
+                    rules.check_reachable(instance_id, None if hot is None else hot.head)
+                ticket, is_served = await hub.put(envelope)
+                if is_served and hub.deliver(instance_id, event, None, ticket) is None:
+                    await hub.queues.hide(ticket, invisible_s=0)
 
     async def get_instance(
         self, instance_id: str, *, fetch_input: bool = True
@@ -350,7 +468,7 @@ class AzureStorageBackend:
     async def _purge(self, instance_id: str) -> bool:
         hub = self._hub
         async with hub.alone(instance_id):
-            hot = hub.known.get(instance_id, self._clock.monotonic())
+            hot = hub.known_instance(instance_id)
             if hot is None or hot.is_ended:
                 stored = await hub.instances.get(instance_id, fetch_input=False)
                 if stored is None:
@@ -376,15 +494,24 @@ class AzureStorageBackend:
             return sum([await self._purge(instance_id) for instance_id in ended])
 
     async def wait_for_completion(self, instance_id: str) -> InstanceRecord:
-        """Wait until the instance has ended."""
-        while True:
+        """Wait until the instance has ended; where another host owns it, look again and again."""
+        for looks in count():
             with self._completions.watch(instance_id) as ended:
                 record = await self.get_instance(instance_id)
                 if record is None:
                     raise InstanceNotFoundError(instance_id)
                 if record.runtime_status.is_terminal:
                     return record
-                await ended.wait()
+                await self._wait_for_news(instance_id, ended, looks)
+
+        raise AssertionError("counting never ends")
+
+    async def _wait_for_news(self, instance_id: str, ended: asyncio.Event, looks: int) -> None:
+        if self._ownership.serves(instance_id):
+            await ended.wait()
+        else:
+            pause_s = min(_LOOK_AGAIN_FIRST_S * 1.5 ** min(looks, 20), _LOOK_AGAIN_MAX_S)
+            await self._hub.pause(pause_s, ended)
 
     async def summary(self) -> HubSummary:
         """Count the instances by status."""
@@ -409,9 +536,18 @@ class AzureStorageBackend:
     # The worker
 
     async def next_work_item(self) -> WorkItem:
-        """Wait for an instance that has something to do, in order of waiting."""
+        """Wait for an instance that has something to do, in order of waiting.
+
+        Raises:
+            BackendError: The hub cannot be worked on any more.
+        """
         with self._direct.idle_worker():
-            return await self._hub.dispatcher.next()
+            try:
+                return await self._hub.dispatcher.next()
+            except BackendUnavailableError:
+                if self._failure is not None:
+                    raise self._failure from None
+                raise
 
     async def load(self, instance_id: str) -> StoredInstance | None:
         """Give the instance with its whole history, or None where there is none."""
@@ -422,11 +558,16 @@ class AzureStorageBackend:
             await self._hub.with_history(instance_id, hot)
             return StoredInstance(
                 instance_id=instance_id,
-                fence=Fence(hot.record.execution_id, hot.head.history_length),
+                fence=Fence(
+                    hot.record.execution_id,
+                    hot.head.history_length,
+                    self._ownership.epoch(instance_id),
+                ),
                 runtime_status=hot.record.runtime_status,
                 custom_status=hot.record.custom_status,
                 history=hot.history,
                 parked=hot.record.parked,
+                carried=frozenset(hot.carried),
             )
 
     async def commit(self, commit: Commit) -> None:
@@ -441,8 +582,55 @@ class AzureStorageBackend:
     async def abandon(self, instance_id: str) -> None:
         """Forget what was delivered to this instance: what is unconsumed is handed out again."""
         async with self.in_progress(), self._hub.alone(instance_id):
+            if not self._ownership.owns(instance_id):
+                self._hub.forget(instance_id)
+                return
             hot = await self._hub.instance(instance_id)
             if hot is not None:
                 await self._hub.with_history(instance_id, hot)
                 await self._arrivals.settle(instance_id, hot)
             self._hub.dispatcher.abandon(instance_id)
+
+    # What hosts share
+
+    def owns(self, instance_id: str) -> bool:
+        """Tell whether this process may act for the instance at this very moment."""
+        return self._ownership.owns(instance_id)
+
+    @property
+    def has_peers(self) -> bool:
+        """Whether other hosts own partitions of the hub."""
+        manager = self._manager
+        return manager is not None and bool(manager.peers)
+
+    async def share_activities(
+        self,
+        instance_id: str,
+        *,
+        waiting: Sequence[ScheduleTask] = (),
+        running: Sequence[ScheduleTask] = (),
+    ) -> Sequence[SharedActivity]:
+        """Let other hosts run committed activities; give those that run here, which stay here."""
+        async with self.in_progress(), self._hub.alone(instance_id):
+            held = await self._sharing.share(instance_id, waiting, running)
+        for activity in held:
+            self._activities.hold(activity)
+        if waiting:
+            self._activities.ring()
+        return held
+
+    async def release_instance(self, instance_id: str) -> None:
+        """Note that nothing of an instance is in flight here any more, as was asked for."""
+        async with self.in_progress():
+            await self._serving.release(instance_id)
+
+    async def next_activity(self) -> SharedActivity:
+        """Wait for an activity that another host, or this one, has shared."""
+        return await self._activities.next()
+
+    async def complete_activity(
+        self, activity: SharedActivity, result: TaskCompleted | TaskFailed
+    ) -> None:
+        """Send the result of a shared activity to its instance; repeat it after a fault."""
+        async with self.in_progress():
+            await self._activities.complete(activity, result)

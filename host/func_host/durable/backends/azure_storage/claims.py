@@ -54,12 +54,15 @@ class ClaimStep:
     message_id: MessageId | None = None
 
 
-def plan_claim(commit: Commit, claim: Claim | None, consumed: Iterable[Message]) -> ClaimStep:
+def plan_claim(
+    commit: Commit, claim: Claim | None, consumed: Iterable[Message], *, is_open: bool
+) -> ClaimStep:
     """Decide what is the claim after a commit; `consumed` are messages that lie in queues.
 
-    `PUT` comes before the history is written, all else after it.
+    `PUT` comes before the history is written, all else after it. `is_open` says whether anything is
+    in flight then that nothing but this process stands for.
     """
-    if commit.open_activities == 0 or commit.status.runtime_status.is_terminal:
+    if not is_open or commit.status.runtime_status.is_terminal:
         return ClaimStep(ClaimPlan.RELEASE)
     start = commit.started
     messages = list(consumed)

@@ -8,28 +8,38 @@ leaves something that whoever takes over can go on from.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from func_host.durable.backend import MessageId, StaleCommitError
 from func_host.durable.backends import rules
+from func_host.durable.backends.azure_storage.appending import HistoryWriting
 from func_host.durable.backends.azure_storage.claims import ClaimPlan, ClaimStep, plan_claim
-from func_host.durable.backends.azure_storage.history_store import Append
-from func_host.durable.backends.azure_storage.hot_instances import HotInstance
 from func_host.durable.backends.azure_storage.inbox import Claim
 from func_host.durable.backends.azure_storage.messages import Party
-from func_host.durable.backends.azure_storage.withholding import after_last_message, writable
-from func_host.durable.history import ExecutionStarted, OrchestratorStarted
+from func_host.durable.backends.azure_storage.withholding import (
+    after_last_message,
+    before_sending,
+    writable,
+)
+from func_host.durable.history import (
+    ExecutionStarted,
+    OrchestratorStarted,
+    TaskCompleted,
+    TaskFailed,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from func_host.durable.backend import Commit, OutgoingMessage
+    from func_host.durable.backends.azure_storage.hot_instances import HotInstance
     from func_host.durable.backends.azure_storage.hub import Hub
     from func_host.durable.backends.azure_storage.tickets import Ticket
     from func_host.durable.history import HistoryEvent
 
 _PUTS_AT_ONCE: Final = 16
+_RESULTS = (TaskCompleted, TaskFailed)
 
 
 @dataclass(slots=True)
@@ -38,19 +48,20 @@ class _Step:
 
     commit: Commit
     hot: HotInstance
+    writing: HistoryWriting
     unwritten: list[HistoryEvent]
-    message_ids: dict[int, str]
-    is_continued: bool
-    is_new_run: bool
-    withheld: list[HistoryEvent] = field(default_factory=list["HistoryEvent"])
-    stored: list[HistoryEvent] = field(default_factory=list["HistoryEvent"])
-    is_written: bool = False
+    is_left_open: bool
+
+    @property
+    def is_new_run(self) -> bool:
+        return self.writing.is_new_run
 
 
 @dataclass(frozen=True, slots=True)
 class _Sent:
     message: OutgoingMessage
     ticket: Ticket
+    is_served: bool
 
 
 class Committer:
@@ -70,9 +81,10 @@ class Committer:
         if hot is None:
             raise rules.no_longer_stored(instance_id)
         await hub.with_history(instance_id, hot)
-        rules.check_fence(commit, hot.head)
+        hub.check_owned(instance_id)
+        self._check_fence(commit, hot)
         step = self._begin(commit, hot)
-        claim = self._plan_claim(commit)
+        claim = self._plan_claim(step)
         new_claim = await self._put_claim(commit, claim)
         try:
             sent = await self._write(step)
@@ -88,6 +100,13 @@ class Committer:
 
     # History and messages
 
+    def _check_fence(self, commit: Commit, hot: HotInstance) -> None:
+        rules.check_fence(commit, hot.head)
+        if commit.fence.epoch != self._hub.ownership.epoch(commit.instance_id):
+            raise StaleCommitError(
+                f"The instance '{commit.instance_id}' was another host's for a while."
+            )
+
     def _begin(self, commit: Commit, hot: HotInstance) -> _Step:
         by_event = {
             id(message.event): ticket.queue_id
@@ -99,73 +118,59 @@ class Committer:
             id(event): by_event[id(event)] for event in commit.events if id(event) in by_event
         }
         start = commit.started
-        if start is None:
-            unwritten = [*hot.withheld, *commit.events]
-            return _Step(commit, hot, unwritten, message_ids, is_continued=False, is_new_run=False)
-        same = start.orchestration_instance.execution_id == hot.record.execution_id
-        is_continued = not same and bool(hot.stored)
-        return _Step(commit, hot, list(commit.events), message_ids, is_continued, is_new_run=True)
+        execution_id = hot.record.execution_id
+        is_continued = False
+        unwritten = [*hot.withheld, *commit.events]
+        if start is not None:
+            unwritten = list(commit.events)
+            is_same = start.orchestration_instance.execution_id == execution_id
+            is_continued = not is_same and bool(hot.stored)
+            execution_id = start.orchestration_instance.execution_id
+            hot.carried = set()
+        hot.carried -= {
+            event.task_scheduled_id for event in commit.events if isinstance(event, _RESULTS)
+        }
+        writing = HistoryWriting(
+            instance_id=commit.instance_id,
+            execution_id=execution_id,
+            message_ids=message_ids,
+            is_continued=is_continued,
+            is_new_run=start is not None,
+        )
+        # Of what is in flight, some is carried by messages: only the rest needs this process.
+        is_left_open = commit.open_activities > len(hot.carried)
+        return _Step(commit, hot, writing, unwritten, is_left_open)
 
     async def _write(self, step: _Step) -> list[_Sent]:
-        """Write the history; give what was sent to instances of this host."""
+        """Write the history; give what was sent."""
         commit = step.commit
         outbox = await self._deliverable(commit)
         cut = after_last_message(step.unwritten) if outbox else 0
         if cut:
-            before, rest = step.unwritten[:cut], step.unwritten[cut:]
+            before, after = before_sending(step.unwritten, cut)
             await self._append(step, before, is_ended=False)
-            step.unwritten = [*step.withheld, *rest]
+            step.unwritten = [*step.writing.withheld, *after]
         sent = await self._send(commit, outbox)
         is_ended = commit.status.runtime_status.is_terminal
         await self._append(step, step.unwritten, is_ended=is_ended)
         return sent
 
     async def _append(self, step: _Step, events: Sequence[HistoryEvent], *, is_ended: bool) -> None:
-        commit, hot = step.commit, step.hot
-        parts = writable(events, is_ended=is_ended)
+        parts = writable(events, is_ended=is_ended, carried=step.hot.carried)
         if parts.is_only_a_start and self._is_told_by_start(step):
-            step.withheld = list(events)
+            step.writing.withheld = list(events)
             return
-        step.withheld = list(parts.withheld)
-        if not parts.events:
-            return
-        is_first = step.is_new_run and not step.is_written
-        start = commit.started
-        execution_id = hot.record.execution_id
-        if start is not None:
-            execution_id = start.orchestration_instance.execution_id
-        ordinal = 0 if is_first else hot.next_ordinal
-        is_left_open = not is_ended and commit.open_activities > 0 and not step.withheld
-        appended = await self._hub.histories.append(
-            Append(
-                instance_id=commit.instance_id,
-                execution_id=execution_id,
-                events=parts.events,
-                first_ordinal=ordinal,
-                etag=hot.fence_etag,
-                now=self._hub.clock.now(),
-                message_ids={
-                    place: step.message_ids[id(event)]
-                    for place, event in enumerate(parts.events)
-                    if id(event) in step.message_ids
-                },
-                is_continued=step.is_continued and is_first,
-                is_left_open=is_left_open if is_left_open or hot.is_left_open else None,
-            )
+        await step.writing.append(
+            self._hub, step.hot, events, is_ended=is_ended, is_left_open=step.is_left_open
         )
-        hot.fence_etag = appended.etag
-        hot.is_left_open = is_left_open
-        step.stored += appended.events
-        hot.next_ordinal = ordinal + len(parts.events)
-        step.is_written = True
 
     def _is_told_by_start(self, step: _Step) -> bool:
         """Tell whether the start message alone says all that is to be written: it stays a claim."""
         consumed = step.commit.consumed
         return (
             step.is_new_run
-            and not step.is_continued
-            and not step.is_written
+            and not step.writing.is_continued
+            and not step.writing.is_written
             and not step.commit.outbox
             and len(consumed) == 1
             and any(
@@ -193,6 +198,9 @@ class Committer:
                 if not commit.status.runtime_status.is_terminal:
                     found.append(message)
                 continue
+            if not self._hub.ownership.serves(target):
+                found.append(message)  # its owner decides
+                continue
             if target not in reachable:
                 hot = await self._hub.instance(target)
                 reachable[target] = hot is not None and not hot.is_ended
@@ -204,7 +212,8 @@ class Committer:
         """Find the children that no row says anything of yet, by the place of their start."""
         starts: dict[str, int] = {}
         for place, message in enumerate(commit.outbox):
-            if isinstance(message.event, ExecutionStarted):
+            is_start = isinstance(message.event, ExecutionStarted)
+            if is_start and self._hub.ownership.serves(message.instance_id):
                 starts.setdefault(message.instance_id, place)
         made: dict[str, int] = {}
         targets = list(starts)
@@ -232,6 +241,7 @@ class Committer:
 
     async def _put(self, message: OutgoingMessage, sender: Party, episode: int) -> _Sent:
         hub = self._hub
+        hub.check_owned(sender.instance_id)
         envelope = hub.envelope(
             message.instance_id,
             message.event,
@@ -239,30 +249,35 @@ class Committer:
             sender=sender,
             episode=episode,
         )
-        return _Sent(
-            message, await hub.queues.put(envelope, invisible_s=hub.hidden_s(message.visible_at))
-        )
+        ticket, is_served = await hub.put(envelope, message.visible_at)
+        return _Sent(message, ticket, is_served)
 
     async def _insert_child(self, message: OutgoingMessage) -> None:
         hub, instance_id, start = self._hub, message.instance_id, message.event
         assert isinstance(start, ExecutionStarted)
-        if hub.known.get(instance_id, hub.clock.monotonic()) is not None:
+        if not hub.ownership.serves(instance_id) or hub.known_instance(instance_id) is not None:
             return
+        epoch = hub.ownership.epoch(instance_id)
         etag = await hub.instances.insert(start, start.timestamp, message_blob=None)
         if etag is not None:
-            record = rules.new_record(start)
-            hot = HotInstance(record, record, etag, hub.clock.monotonic(), is_loaded=True)
-            hub.known.put(instance_id, hot)
+            hot = hub.new_instance(rules.new_record(start), etag, is_loaded=True)
+            hub.remember(instance_id, hot, epoch=epoch)
 
     async def _deliver(self, sent: _Sent) -> None:
         message = sent.message
-        self._hub.deliver(
+        if not sent.is_served:
+            return
+        delivered = self._hub.deliver(
             message.instance_id,
             message.event,
             message.execution_id,
             sent.ticket,
             visible_at=message.visible_at,
         )
+        if delivered is None:
+            await self._hub.queues.hide(
+                sent.ticket, invisible_s=self._hub.delay_s(message.visible_at)
+            )
 
     # Status
 
@@ -274,8 +289,11 @@ class Committer:
             assert commit.started is not None
             record = rules.new_record(commit.started)
             hot.stored = []
-        hot.stored += step.stored
-        hot.withheld = step.withheld
+            if not step.writing.is_written:
+                hot.next_ordinal = 0
+        hot.stored += step.writing.stored
+        hot.withheld = step.writing.withheld
+        hot.withheld_since = self._withheld_since(hot)
         hot.record = replace(
             record,
             runtime_status=commit.status.runtime_status,
@@ -285,8 +303,8 @@ class Committer:
             parked=commit.status.parked,
         )
         hot.seen = self._hub.clock.monotonic()
-        hot.consumed_ids.update(step.message_ids.values())
-        is_waiting = commit.open_activities == 0
+        hot.consumed_ids.update(step.writing.message_ids.values())
+        is_waiting = not hot.inline
         is_urgent = (
             hot.is_ended
             or hot.record.execution_id != before.execution_id
@@ -305,22 +323,29 @@ class Committer:
         elif hot.record.runtime_status is not before.runtime_status:
             self._hub.has_unwritten.set()
 
+    def _withheld_since(self, hot: HotInstance) -> float | None:
+        if not hot.inline:
+            return None
+        return hot.withheld_since or self._hub.pacing.monotonic()
+
     # Claims
 
-    def _plan_claim(self, commit: Commit) -> ClaimStep:
-        inbox = self._hub.inbox
+    def _plan_claim(self, step: _Step) -> ClaimStep:
+        inbox, commit = self._hub.inbox, step.commit
         in_queues = [
             message
             for message in inbox.of(commit.instance_id)
             if message.id in commit.consumed and inbox.ticket_of(message.id) is not None
         ]
-        return plan_claim(commit, inbox.claim_of(commit.instance_id), in_queues)
+        claim = inbox.claim_of(commit.instance_id)
+        return plan_claim(commit, claim, in_queues, is_open=step.is_left_open)
 
     async def _put_claim(self, commit: Commit, step: ClaimStep) -> Ticket | None:
         if step.plan is not ClaimPlan.PUT:
             return None
         hub = self._hub
         envelope = hub.wake_up(commit.instance_id)
+        hub.check_owned(commit.instance_id)
         return await hub.queues.put(envelope, invisible_s=hub.settings.visibility_s)
 
     async def _settle(self, step: _Step, claim: ClaimStep, new_claim: Ticket | None) -> None:
@@ -329,21 +354,7 @@ class Committer:
         instance_id = commit.instance_id
         removed = hub.inbox.remove(instance_id, commit.consumed)
         gone = {one.message.id: one.ticket for one in removed if one.ticket is not None}
-        if claim.plan is ClaimPlan.PUT and new_claim is not None:
-            self._replace_claim(instance_id, Claim(new_claim, is_generic=True), gone)
-        elif claim.message_id is not None:
-            ticket = gone.pop(claim.message_id)
-            is_generic = claim.plan is ClaimPlan.REWRITE
-            if is_generic:
-                wake_up = hub.wake_up(instance_id)
-                visibility_s = hub.settings.visibility_s
-                rewritten = await hub.queues.hide(ticket, invisible_s=visibility_s, content=wake_up)
-                ticket = rewritten or await hub.queues.put(wake_up, invisible_s=visibility_s)
-            self._replace_claim(instance_id, Claim(ticket, is_generic), gone)
-        elif claim.plan is ClaimPlan.RELEASE:
-            old = hub.inbox.unclaim(instance_id)
-            if old is not None:
-                gone[_NO_ID] = old.ticket
+        await self._settle_claim(instance_id, claim, new_claim, gone)
         hub.inbox.set_open(instance_id, is_open=claim.plan is not ClaimPlan.RELEASE)
         hub.dispatcher.consumed(instance_id, commit.consumed)
         for timer in self._cancelled(commit):
@@ -353,11 +364,36 @@ class Committer:
                 gone[timer] = cancelled.ticket
         if step.is_new_run:
             self._drop_other_runs(step, gone)
-        await hub.delete(list(gone.values()))
+        await hub.delete(gone.values())
         if commit.status.runtime_status.is_terminal:
             await hub.drop_messages(instance_id, but_starts_of_others=True)
             kept = {message.id for message in hub.inbox.of(instance_id)}
             hub.dispatcher.forget(instance_id, keep=kept)
+
+    async def _settle_claim(
+        self,
+        instance_id: str,
+        claim: ClaimStep,
+        new_claim: Ticket | None,
+        gone: dict[MessageId, Ticket],
+    ) -> None:
+        """Hold what is the claim from now on; what was it is gone."""
+        hub = self._hub
+        if claim.plan is ClaimPlan.PUT and new_claim is not None:
+            self._replace_claim(instance_id, Claim(new_claim, is_generic=True), gone)
+        elif claim.message_id is not None:
+            ticket = gone.pop(claim.message_id)
+            is_generic = claim.plan is ClaimPlan.REWRITE
+            if is_generic:
+                wake_up = hub.wake_up(instance_id)
+                visibility_s = hub.settings.visibility_s
+                if not await hub.queues.hide(ticket, invisible_s=visibility_s, content=wake_up):
+                    ticket = await hub.queues.put(wake_up, invisible_s=visibility_s)
+            self._replace_claim(instance_id, Claim(ticket, is_generic), gone)
+        elif claim.plan is ClaimPlan.RELEASE:
+            old = hub.inbox.unclaim(instance_id)
+            if old is not None:
+                gone[_NO_ID] = old.ticket
 
     def _replace_claim(self, instance_id: str, claim: Claim, gone: dict[MessageId, Ticket]) -> None:
         old = self._hub.inbox.unclaim(instance_id)

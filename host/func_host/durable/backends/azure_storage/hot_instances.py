@@ -12,7 +12,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from func_host.durable.backends.rules import Head
-from func_host.durable.history import ExecutionCompleted, ExecutionStarted, OrchestratorCompleted
+from func_host.durable.history import (
+    ExecutionCompleted,
+    ExecutionStarted,
+    OrchestratorCompleted,
+    TaskScheduled,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -38,6 +43,8 @@ class HotInstance:
         consumed_ids: Queue messages whose events are in the history.
         is_loaded: Whether the history is known.
         is_left_open: The fence says that there is something to do, though no event does.
+        carried: Activities in flight that a message in the work-item queue stands for.
+        withheld_since: Since when events are withheld, on the machine's monotonic clock.
         seen: When this was last known to be true, on the monotonic clock.
     """
 
@@ -52,6 +59,13 @@ class HotInstance:
     consumed_ids: set[str] = field(default_factory=set[str])
     is_loaded: bool = False
     is_left_open: bool = False
+    carried: set[int] = field(default_factory=set[int])
+    withheld_since: float | None = None
+
+    @property
+    def inline(self) -> set[int]:
+        """The activities in flight that nothing but this process stands for."""
+        return {event.event_id for event in self.withheld if isinstance(event, TaskScheduled)}
 
     @property
     def history(self) -> tuple[HistoryEvent, ...]:
@@ -137,6 +151,18 @@ class HotInstances:
     def drop(self, instance_id: str) -> None:
         """Forget an instance: what is stored decides."""
         self._known.pop(instance_id, None)
+
+    def ids(self) -> list[str]:
+        """Give the ids of all that is known."""
+        return list(self._known)
+
+    def withheld_before(self, moment: float) -> list[str]:
+        """Give those of which events have been withheld since before a moment."""
+        return [
+            one
+            for one, hot in self._known.items()
+            if hot.withheld_since is not None and hot.withheld_since < moment
+        ]
 
     def dirty(self) -> Iterator[tuple[str, HotInstance]]:
         """Give those whose status is not written yet."""

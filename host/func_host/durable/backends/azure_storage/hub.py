@@ -4,31 +4,36 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from func_host.durable.backend import StatusChange
+from func_host.durable.backend import StaleCommitError, StatusChange
 from func_host.durable.backends import rules
+from func_host.durable.backends.azure_storage.app_lease import AppLeaseSettings
 from func_host.durable.backends.azure_storage.hot_instances import HotInstance
 from func_host.durable.backends.azure_storage.instance_rows import checkpoint_row
 from func_host.durable.backends.azure_storage.instance_store import NO_INPUT
+from func_host.durable.backends.azure_storage.leases import LeaseSettings
 from func_host.durable.backends.azure_storage.messages import CLIENT, Envelope, Party
+from func_host.durable.backends.azure_storage.withholding import unanswered
 from func_host.durable.codec import to_microseconds
 from func_host.durable.history import ExecutionStarted, GenericEvent
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Iterable
     from datetime import datetime
 
     from func_host.clock import Clock, IdSource
     from func_host.durable.backend import InstanceRecord, MessageId
     from func_host.durable.backends.azure_storage.blobs import LargeValues
-    from func_host.durable.backends.azure_storage.control_queues import ControlQueues
     from func_host.durable.backends.azure_storage.history_store import HistoryStore
     from func_host.durable.backends.azure_storage.hot_instances import HotInstances
     from func_host.durable.backends.azure_storage.inbox import Inbox
     from func_host.durable.backends.azure_storage.instance_store import InstanceStore, StoredRow
+    from func_host.durable.backends.azure_storage.keeping import TicketKeeper
+    from func_host.durable.backends.azure_storage.ownership import Ownership
+    from func_host.durable.backends.azure_storage.queues import MessageQueues
     from func_host.durable.backends.azure_storage.tickets import Ticket
     from func_host.durable.backends.dispatch import Dispatcher
     from func_host.durable.history import MessageEvent
@@ -37,6 +42,8 @@ TIMER_GRACE_S: Final = 10
 """A timer that is fired from memory shows up in its queue this much later, if nobody took it."""
 
 _MERGE_TRIES: Final = 5
+_AT_ONCE: Final = 16
+_HIDDEN_MAX_S: Final = timedelta(days=7).total_seconds()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,41 +52,78 @@ class HubSettings:
 
     Args:
         partition_count: Control queues of the hub.
+        works: Whether it works on instances; else it is a client only, and takes no partitions.
+        batch: How many messages are taken from a control queue at a time.
         visibility_s: For how long a claim hides a message; it is renewed in time.
+        work_item_visibility_s: For how long an activity that was taken is hidden from others.
         polling_interval_max_s: Longest wait between two looks into an idle queue.
         buffer_max: With so many messages held, no more are taken.
         cache_size: How many idle instances stay in memory.
         status_delay_s: How long a status that nobody waits for may stay unwritten.
+        carrying_after_s: Activities that last longer are shown to other hosts in the history.
+        app_name: Name of the app, for the app lease; empty where it has none.
+        use_app_lease: `useAppLease`.
+        app_lease: `appLeaseOptions`.
+        leases: The times of the partition leases.
     """
 
     partition_count: int = 4
-    visibility_s: int = 60
+    works: bool = True
+    batch: int = 32
+    visibility_s: float = 60
+    work_item_visibility_s: float = 300
     polling_interval_max_s: float = 30.0
     buffer_max: int = 256
     cache_size: int = 1_000
     status_delay_s: float = 1.0
+    carrying_after_s: float = 22.0
+    app_name: str = ""
+    use_app_lease: bool = True
+    app_lease: AppLeaseSettings = field(default_factory=AppLeaseSettings)
+    leases: LeaseSettings = field(default_factory=LeaseSettings)
 
 
 class Hub:
-    """What the parts of the backend share."""
+    """What the parts of the backend share.
+
+    Args:
+        settings: How the hub is used.
+        clock: The time of messages; tests may simulate it.
+        pacing: The machine's time, which leases and visibility go by.
+        ids: Ids and chance.
+        ownership: Which instances are this process's.
+        queues: The messages.
+        histories: The histories.
+        instances: The status rows.
+        blobs: Large values.
+        inbox: What is held.
+        dispatcher: Hands it out.
+        known: What is known of instances.
+        keeper: Keeps hidden what is held.
+    """
 
     def __init__(
         self,
         *,
         settings: HubSettings,
         clock: Clock,
+        pacing: Clock,
         ids: IdSource,
-        queues: ControlQueues,
+        ownership: Ownership,
+        queues: MessageQueues,
         histories: HistoryStore,
         instances: InstanceStore,
         blobs: LargeValues,
         inbox: Inbox,
         dispatcher: Dispatcher,
         known: HotInstances,
+        keeper: TicketKeeper,
     ) -> None:
         self.settings = settings
         self.clock = clock
+        self.pacing = pacing
         self.ids = ids
+        self.ownership = ownership
         self.queues = queues
         self.histories = histories
         self.instances = instances
@@ -87,6 +131,7 @@ class Hub:
         self.inbox = inbox
         self.dispatcher = dispatcher
         self.known = known
+        self.keeper = keeper
         self.has_unwritten = asyncio.Event()
         self._stopping = asyncio.Event()
         self._locks: dict[str, tuple[asyncio.Lock, int]] = {}
@@ -104,15 +149,17 @@ class Hub:
         self._stopping.set()
         self.has_unwritten.set()
 
-    async def pause(self, seconds: float) -> None:
-        """Sleep, but not beyond `stop`."""
-        asleep = asyncio.ensure_future(self.clock.sleep(seconds))
-        stopping = asyncio.ensure_future(self._stopping.wait())
+    async def pause(self, seconds: float, *until: asyncio.Event) -> None:
+        """Sleep, but not beyond `stop` or any of these events."""
+        waits = [
+            asyncio.ensure_future(self.pacing.sleep(seconds)),
+            *(asyncio.ensure_future(event.wait()) for event in (self._stopping, *until)),
+        ]
         try:
-            await asyncio.wait((asleep, stopping), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            asleep.cancel()
-            stopping.cancel()
+            for wait in waits:
+                wait.cancel()
 
     @asynccontextmanager
     async def alone(self, instance_id: str) -> AsyncGenerator[None]:
@@ -129,22 +176,52 @@ class Hub:
             else:
                 self._locks[instance_id] = (lock, users - 1)
 
+    # Ownership
+
+    def check_owned(self, instance_id: str) -> None:
+        """Let only the owner of an instance change anything outside of this process.
+
+        Raises:
+            StaleCommitError: This process does not own it any more.
+        """
+        if not self.ownership.owns(instance_id):
+            raise StaleCommitError(f"The instance '{instance_id}' is another host's by now.")
+
     # Instances
 
+    def known_instance(self, instance_id: str) -> HotInstance | None:
+        """Give what is known of an instance that this process serves, without asking."""
+        if not self.ownership.owns(instance_id):
+            return None
+        return self.known.get(instance_id, self.clock.monotonic())
+
+    def remember(self, instance_id: str, hot: HotInstance, *, epoch: int) -> None:
+        """Know an instance from now on, if it has been this process's all the while."""
+        if self.ownership.serves(instance_id) and self.ownership.epoch(instance_id) == epoch:
+            self.known.put(instance_id, hot)
+
+    def new_instance(self, record: InstanceRecord, etag: str, *, is_loaded: bool) -> HotInstance:
+        """Make what is known of an instance whose row says this."""
+        return HotInstance(record, record, etag, self.clock.monotonic(), is_loaded=is_loaded)
+
     def known_row(self, instance_id: str, stored: StoredRow) -> HotInstance:
-        """Remember a status row that was read."""
-        record = stored.record
-        hot = HotInstance(record, record, stored.etag, self.clock.monotonic())
-        self.known.put(instance_id, hot)
+        """Give what a status row says, and remember it."""
+        hot = self.new_instance(stored.record, stored.etag, is_loaded=False)
+        self.remember(instance_id, hot, epoch=self.ownership.epoch(instance_id))
         return hot
 
     async def instance(self, instance_id: str) -> HotInstance | None:
         """Give what is known of an instance; its row is read where nothing is."""
-        hot = self.known.get(instance_id, self.clock.monotonic())
+        hot = self.known_instance(instance_id)
         if hot is not None:
             return hot
+        epoch = self.ownership.epoch(instance_id)
         stored = await self.instances.get(instance_id)
-        return None if stored is None else self.known_row(instance_id, stored)
+        if stored is None:
+            return None
+        hot = self.new_instance(stored.record, stored.etag, is_loaded=False)
+        self.remember(instance_id, hot, epoch=epoch)
+        return hot
 
     async def with_history(self, instance_id: str, hot: HotInstance) -> None:
         """Read the history, where it is not known; mend a status that a crash left behind."""
@@ -157,6 +234,7 @@ class Hub:
         hot.consumed_ids = set(loaded.consumed_ids)
         hot.is_loaded = True
         hot.is_left_open = loaded.is_left_open
+        hot.carried = unanswered(hot.stored)
         completion = hot.completion
         if completion is not None and not hot.is_ended:
             hot.record = replace(
@@ -165,7 +243,8 @@ class Hub:
                 last_updated_time=completion.timestamp,
                 output=completion.result,
             )
-            await self.write_status(instance_id, hot)
+            if self.ownership.owns(instance_id):
+                await self.write_status(instance_id, hot)
 
     async def write_status(
         self, instance_id: str, hot: HotInstance, *, start: ExecutionStarted | None = None
@@ -195,6 +274,7 @@ class Hub:
         if start is not None and start.input is None and before.input is not None:
             row["Input"] = NO_INPUT
         for _ in range(_MERGE_TRIES):
+            self.check_owned(instance_id)
             etag = await self.instances.merge(row, hot.row_etag)
             if etag is not None:
                 hot.row_etag, hot.row = etag, record
@@ -218,7 +298,6 @@ class Hub:
         episode: int | None = None,
     ) -> Envelope:
         """Address a message."""
-        self._sequence += 1
         tags = None
         if isinstance(event, ExecutionStarted):
             execution_id = event.orchestration_instance.execution_id
@@ -228,24 +307,42 @@ class Hub:
             target=Party(instance_id, execution_id),
             activity_id=self.ids.new_id(),
             sender=sender,
-            sequence_number=self._sequence,
+            sequence_number=self.next_sequence(),
             episode=episode,
             tags=tags,
         )
+
+    def next_sequence(self) -> int:
+        """Count what this process sends."""
+        self._sequence += 1
+        return self._sequence
 
     def wake_up(self, instance_id: str) -> Envelope:
         """Give the message that only wakes whatever run is current."""
         event = GenericEvent(timestamp=self.clock.now())
         return self.envelope(instance_id, event, None)
 
+    def delay_s(self, visible_at: datetime | None) -> float:
+        """Tell for how long a message is put invisible that its queue shall deliver."""
+        if visible_at is None:
+            return 0.0
+        delay_s = (visible_at - self.clock.now()).total_seconds()
+        return min(max(0.0, delay_s), _HIDDEN_MAX_S)
+
     def hidden_s(self, visible_at: datetime | None) -> float:
         """Tell for how long a message is put invisible that is delivered from memory."""
-        delay_s = 0.0
-        if visible_at is not None:
-            delay_s = (visible_at - self.clock.now()).total_seconds()
+        delay_s = self.delay_s(visible_at)
         if delay_s <= 0:
             return self.settings.visibility_s
-        return min(delay_s + TIMER_GRACE_S, timedelta(days=7).total_seconds())
+        return min(delay_s + TIMER_GRACE_S, _HIDDEN_MAX_S)
+
+    async def put(
+        self, envelope: Envelope, visible_at: datetime | None = None
+    ) -> tuple[Ticket, bool]:
+        """Put a message; give its ticket, and whether it is to be delivered from memory."""
+        is_served = self.ownership.serves(envelope.target.instance_id)
+        invisible_s = self.hidden_s(visible_at) if is_served else self.delay_s(visible_at)
+        return await self.queues.put(envelope, invisible_s=invisible_s), is_served
 
     def deliver(
         self,
@@ -255,11 +352,14 @@ class Hub:
         ticket: Ticket | None,
         *,
         visible_at: datetime | None = None,
-    ) -> MessageId:
+    ) -> MessageId | None:
         """Hand a message over to its instance, now or when it is due; it has a ticket, or a sender.
 
-        One without a ticket is in no queue, and its sender waits for it to be consumed.
+        One without a ticket is in no queue, and its sender waits for it to be consumed. Where the
+        instance is not this process's any more, None is given: its queue delivers the message.
         """
+        if not self.ownership.serves(instance_id):
+            return None
         now = to_microseconds(self.clock.now())
         due = now if visible_at is None else to_microseconds(visible_at)
         arrival, is_delayed = self.inbox.add(
@@ -273,7 +373,7 @@ class Hub:
 
     async def drop_messages(self, instance_id: str, *, but_starts_of_others: bool) -> None:
         """Delete all that is held of an instance that has ended, or is gone."""
-        hot = self.known.get(instance_id, self.clock.monotonic())
+        hot = self.known_instance(instance_id)
         ended = None if hot is None else hot.record.execution_id
         gone = [
             message.id
@@ -292,15 +392,19 @@ class Hub:
             tickets.append(claim.ticket)
         await self.delete(tickets)
 
-    async def delete(self, tickets: list[Ticket]) -> None:
+    async def delete(self, tickets: Iterable[Ticket]) -> None:
         """Delete messages."""
-        for first in range(0, len(tickets), _AT_ONCE):
+        left = list(tickets)
+        for first in range(0, len(left), _AT_ONCE):
             await asyncio.gather(
-                *(self.queues.delete(ticket) for ticket in tickets[first : first + _AT_ONCE])
+                *(self.queues.delete(ticket) for ticket in left[first : first + _AT_ONCE])
             )
 
-
-_AT_ONCE: Final = 16
+    def forget(self, instance_id: str) -> None:
+        """Hold and know nothing of an instance any more: it is not this process's."""
+        self.inbox.drop(instance_id)
+        self.known.drop(instance_id)
+        self.dispatcher.leave(instance_id)
 
 
 def shown(record: InstanceRecord, *, fetch_input: bool) -> InstanceRecord:

@@ -1,15 +1,16 @@
 """The messages that this host holds: taken or put invisible, and not consumed yet.
 
-They stay in their queues, where their tickets keep them from others. The dispatcher reads them
-here. A claim is a message that has been consumed and is kept all the same: while an instance has
-activities in flight it is what brings the instance back after a crash.
+They stay in their queues, where their tickets keep them from others; whatever is held is kept
+hidden by a keeper. The dispatcher reads them here. A claim is a message that has been consumed and
+is kept all the same: while an instance has activities in flight it is what brings the instance back
+after a crash.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from func_host.durable.backend import Message, MessageId
 from func_host.durable.backends.dispatch import Arrival
@@ -37,6 +38,26 @@ class Removed:
     ticket: Ticket | None
 
 
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """What was held of an instance: its claim, and its messages with when they arrive."""
+
+    claim: Claim | None
+    messages: Sequence[tuple[Ticket, int]]
+
+
+class Keeper(Protocol):
+    """Who keeps hidden what is held."""
+
+    def hold(self, ticket: Ticket) -> None:
+        """Keep a message hidden from now on."""
+        ...
+
+    def let_go(self, ticket: Ticket) -> None:
+        """Keep it no more."""
+        ...
+
+
 @dataclass(slots=True)
 class _Box:
     arrivals: dict[MessageId, Arrival] = field(default_factory=dict[MessageId, Arrival])
@@ -45,7 +66,8 @@ class _Box:
 class Inbox:
     """What is held, by instance; a `MessageSource` for the dispatcher."""
 
-    def __init__(self) -> None:
+    def __init__(self, keeper: Keeper) -> None:
+        self._keeper = keeper
         self._boxes: dict[str, _Box] = {}
         self._tickets: dict[MessageId, Ticket] = {}
         self._by_queue_id: dict[str, MessageId] = {}
@@ -83,6 +105,7 @@ class Inbox:
         """Say with which ticket a message is held."""
         self._tickets[message_id] = ticket
         self._by_queue_id[ticket.queue_id] = message_id
+        self._keeper.hold(ticket)
 
     def is_held(self, instance_id: str, message_id: MessageId) -> bool:
         """Tell whether a message is still unconsumed."""
@@ -116,6 +139,7 @@ class Inbox:
             ticket = self._tickets.pop(message_id, None)
             if ticket is not None:
                 self._by_queue_id.pop(ticket.queue_id, None)
+                self._keeper.let_go(ticket)
             removed.append(Removed(arrival.message, ticket))
         if not box.arrivals:
             del self._boxes[instance_id]
@@ -123,15 +147,19 @@ class Inbox:
 
     def renew(self, ticket: Ticket) -> bool:
         """Take a newer ticket of what is held already; give whether it is."""
-        message_id = self._by_queue_id.get(ticket.queue_id)
+        held = self._held(ticket.queue_id)
+        if held is None:
+            return False
+        held.receipt, held.until = ticket.receipt, ticket.until
+        self._keeper.hold(held)
+        return True
+
+    def _held(self, queue_id: str) -> Ticket | None:
+        message_id = self._by_queue_id.get(queue_id)
         if message_id is not None:
-            self._tickets[message_id] = ticket
-            return True
-        instance_id = self._claimed_by.get(ticket.queue_id)
-        if instance_id is not None:
-            self._claims[instance_id] = Claim(ticket, self._claims[instance_id].is_generic)
-            return True
-        return False
+            return self._tickets[message_id]
+        instance_id = self._claimed_by.get(queue_id)
+        return None if instance_id is None else self._claims[instance_id].ticket
 
     # Claims
 
@@ -144,12 +172,14 @@ class Inbox:
         self.unclaim(instance_id)
         self._claims[instance_id] = claim
         self._claimed_by[claim.ticket.queue_id] = instance_id
+        self._keeper.hold(claim.ticket)
 
     def unclaim(self, instance_id: str) -> Claim | None:
         """Hold the claim no more."""
         claim = self._claims.pop(instance_id, None)
         if claim is not None:
             self._claimed_by.pop(claim.ticket.queue_id, None)
+            self._keeper.let_go(claim.ticket)
         return claim
 
     def set_open(self, instance_id: str, *, is_open: bool) -> None:
@@ -162,17 +192,28 @@ class Inbox:
             instance_id in self._boxes or instance_id in self._claims or instance_id in self._open
         )
 
+    def instances(self) -> set[str]:
+        """Give the instances of which anything is held."""
+        return {*self._boxes, *self._claims, *self._open}
+
     def tickets(self) -> Iterator[Ticket]:
         """Give all tickets."""
         yield from self._tickets.values()
         for claim in self._claims.values():
             yield claim.ticket
 
-    def prompt_tickets(self, now: int) -> list[Ticket]:
-        """Give the tickets of all but what is to come later."""
-        later = {message_id for due, message_id, _ in self._delayed if due > now}
-        held = [ticket for one, ticket in self._tickets.items() if one not in later]
-        return held + [claim.ticket for claim in self._claims.values()]
+    def drop(self, instance_id: str) -> Dropped:
+        """Hold nothing of an instance any more; give what was held."""
+        box = self._boxes.get(instance_id, _Box())
+        dues = {one: arrival.arrives_at for one, arrival in box.arrivals.items()}
+        removed = self.remove(instance_id, list(dues))
+        self._open.discard(instance_id)
+        return Dropped(
+            claim=self.unclaim(instance_id),
+            messages=[
+                (one.ticket, dues[one.message.id]) for one in removed if one.ticket is not None
+            ],
+        )
 
     # What the dispatcher asks
 

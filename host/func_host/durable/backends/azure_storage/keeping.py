@@ -1,100 +1,97 @@
-"""The background: what is held is kept, and statuses that could wait are written."""
+"""Keeps what this host holds of its queues hidden from others.
+
+It runs on the loop of the thread that renews leases, so that user code which blocks the main loop
+does not let go of anything. What is in a partition that is not surely owned is not renewed.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from typing import TYPE_CHECKING, Final
 
 from func_host.durable.backends.azure_storage.client_errors import STORAGE_ERRORS
+from func_host.log import REASON
 
 if TYPE_CHECKING:
-    from func_host.durable.backends.azure_storage.hub import Hub
+    from collections.abc import Callable
+
+    from func_host.clock import Clock
+    from func_host.durable.backends.azure_storage.queues import MessageQueues
+    from func_host.durable.backends.azure_storage.tickets import Ticket
 
 _LOOK_S: Final = 2.0
 _MARGIN: Final = 1 / 3
+_MARGIN_MAX_S: Final = 20.0
 _AT_ONCE: Final = 16
 logger = logging.getLogger(__name__)
 
 
-class Keeper:
-    """Renews tickets before they end."""
+class TicketKeeper:
+    """Renews tickets before they end; `hold` and `let_go` may be called from any thread.
 
-    def __init__(self, hub: Hub) -> None:
-        self._hub = hub
+    Args:
+        owns: Whether a partition is surely owned at this moment.
+        control_s: For how long a message of a control queue is hidden.
+        work_item_s: For how long an activity is.
+        clock: The machine's.
+    """
 
-    async def run(self) -> None:
-        """Renew for as long as it runs."""
-        hub = self._hub
-        while not hub.is_stopping:
-            await hub.pause(self._pause_s())
-            if not hub.is_stopping:
-                await self.renew()
+    def __init__(
+        self,
+        owns: Callable[[int], bool],
+        *,
+        control_s: float,
+        work_item_s: float,
+        clock: Clock,
+    ) -> None:
+        self._owns = owns
+        self._control_s = control_s
+        self._work_item_s = work_item_s
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._held: dict[str, Ticket] = {}
 
-    def _pause_s(self) -> float:
-        """Give how long nothing can be due: new tickets last for a while, too."""
-        hub = self._hub
-        now = hub.clock.monotonic()
-        shortest = min(_LOOK_S * 2, hub.settings.visibility_s * _MARGIN)
-        first = min((ticket.until for ticket in hub.inbox.tickets()), default=now + 60.0)
-        return max(shortest, first - self._margin_s - now)
+    def hold(self, ticket: Ticket) -> None:
+        """Renew a ticket from now on."""
+        with self._lock:
+            self._held[ticket.queue_id] = ticket
 
-    @property
-    def _margin_s(self) -> float:
-        return min(self._hub.settings.visibility_s * _MARGIN, 8.0)
+    def let_go(self, ticket: Ticket) -> None:
+        """Renew a ticket no more."""
+        with self._lock:
+            self._held.pop(ticket.queue_id, None)
 
-    async def renew(self) -> None:
-        """Renew what would soon be seen by others."""
-        hub = self._hub
-        until = hub.clock.monotonic() + self._margin_s + _LOOK_S
-        ending = [ticket for ticket in hub.inbox.tickets() if ticket.until <= until]
+    async def run(self, queues: MessageQueues) -> None:
+        """Renew for as long as it runs, with clients of the loop that it runs on."""
+        while True:
+            await self._clock.sleep(_LOOK_S)
+            await self.renew(queues)
+
+    async def renew(self, queues: MessageQueues) -> None:
+        """Renew what others would soon see."""
+        now = self._clock.monotonic()
+        with self._lock:
+            ending = [ticket for ticket in self._held.values() if self._is_ending(ticket, now)]
         for first in range(0, len(ending), _AT_ONCE):
             some = ending[first : first + _AT_ONCE]
-            renewed = await asyncio.gather(
-                *(hub.queues.hide(one, invisible_s=hub.settings.visibility_s) for one in some),
-                return_exceptions=True,
-            )
-            for ticket in renewed:
-                if isinstance(ticket, STORAGE_ERRORS):
-                    logger.warning("a claim could not be renewed: %s", ticket)
-                elif ticket is not None and not isinstance(ticket, BaseException):
-                    hub.inbox.renew(ticket)
+            await asyncio.gather(*(self._renew_one(queues, ticket) for ticket in some))
 
+    def _is_ending(self, ticket: Ticket, now: float) -> bool:
+        if ticket.partition is not None and not self._owns(ticket.partition):
+            return False
+        margin_s = min(self._visibility_s(ticket) * _MARGIN, _MARGIN_MAX_S)
+        return ticket.until <= now + margin_s + _LOOK_S
 
-class StatusWriter:
-    """Writes the status of instances that go on for longer."""
+    def _visibility_s(self, ticket: Ticket) -> float:
+        return self._work_item_s if ticket.partition is None else self._control_s
 
-    def __init__(self, hub: Hub) -> None:
-        self._hub = hub
-
-    async def run(self) -> None:
-        """Write what differs for long enough to be worth a request."""
-        hub = self._hub
-        while not hub.is_stopping:
-            await hub.has_unwritten.wait()
-            hub.has_unwritten.clear()
-            await hub.pause(hub.settings.status_delay_s)
-            if not hub.is_stopping:
-                await self._write(
-                    {
-                        one
-                        for one, hot in hub.known.dirty()
-                        if hot.record.runtime_status is not hot.row.runtime_status
-                    }
-                )
-
-    async def flush(self) -> None:
-        """Write all that is not written yet."""
-        await self._write({one for one, _ in self._hub.known.dirty()})
-
-    async def _write(self, instance_ids: set[str]) -> None:
-        hub = self._hub
-        for instance_id in instance_ids:
-            async with hub.alone(instance_id):
-                hot = hub.known.get(instance_id, hub.clock.monotonic())
-                if hot is None or not hot.is_dirty:
-                    continue
-                try:
-                    await hub.write_status(instance_id, hot)
-                except STORAGE_ERRORS as error:
-                    logger.warning("a status could not be written: %s", error)
+    async def _renew_one(self, queues: MessageQueues, ticket: Ticket) -> None:
+        try:
+            is_kept = await queues.hide(ticket, invisible_s=self._visibility_s(ticket))
+        except STORAGE_ERRORS as error:
+            logger.warning("a message could not be kept hidden", extra={REASON: str(error)})
+            return
+        if not is_kept:
+            self.let_go(ticket)

@@ -131,6 +131,17 @@ def renewal(lease: PartitionLease, situation: Situation) -> LeaseChange:
     return LeaseChange(LeaseAction.RENEW, _renewed(lease, situation))
 
 
+def other_workers(leases: Sequence[PartitionLease], situation: Situation) -> frozenset[str]:
+    """Give the other workers that own something or have asked for it, and are alive."""
+    names = {
+        name
+        for lease in leases
+        if not is_expired(lease, situation)
+        for name in (lease.current_owner, lease.next_owner)
+    }
+    return frozenset(name for name in names if name not in {None, situation.worker_id} and name)
+
+
 def is_expired(lease: PartitionLease, situation: Situation) -> bool:
     """Tell whether nobody owns it any more, whatever the row says."""
     if lease.expires_at is None:

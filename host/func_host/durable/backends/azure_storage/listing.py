@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from func_host.durable.backend import InstanceQuery, InstanceRecord
+    from func_host.durable.backends.azure_storage.catching_up import StatusWriter
     from func_host.durable.backends.azure_storage.hub import Hub
-    from func_host.durable.backends.azure_storage.keeping import StatusWriter
 
 _PAGE: Final = 1_000
 

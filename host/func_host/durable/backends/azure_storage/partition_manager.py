@@ -14,7 +14,7 @@ import contextlib
 import logging
 import threading
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Protocol, Self
+from typing import TYPE_CHECKING, Final, Protocol, Self, TypeAlias
 
 from func_host.clock import SystemClock
 from func_host.durable.backend import BackendUnavailableError
@@ -32,7 +32,7 @@ from func_host.durable.backends.azure_storage.partition_manager_rounds import Pa
 from func_host.log import REASON, TASK_HUB, WORKER_ID
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine, Sequence
     from types import TracebackType
 
     from func_host.clock import Clock
@@ -45,6 +45,10 @@ _logger = logging.getLogger(__name__)
 _RETRY: Final = RetrySettings(attempts=2, connect_timeout_s=2.0, read_timeout_s=3.0)
 _LAYING_OUT_S: Final = 3.0
 _JOIN_S: Final = 10.0
+
+
+Companion: TypeAlias = "Callable[[StorageClients], Coroutine[None, None, None]]"
+"""Something to run in the thread: renewing what else must not wait for the main loop."""
 
 
 class PartitionListener(Protocol):
@@ -93,6 +97,7 @@ class PartitionManager:
         settings: What is configured.
         counter: Counts the requests.
         clock: Where the time comes from.
+        companions: What else is to run in the thread, with its clients, for as long as it does.
     """
 
     def __init__(
@@ -105,7 +110,9 @@ class PartitionManager:
         settings: PartitionSettings,
         counter: RequestCounter | None = None,
         clock: Clock | None = None,
+        companions: Sequence[Companion] = (),
     ) -> None:
+        self._companions = companions
         self._connection = connection
         self._names = names
         self._worker_id = worker_id
@@ -165,6 +172,21 @@ class PartitionManager:
         """The partitions that are owned now, those being given back included."""
         return frozenset(index for index in range(len(self._queues)) if self.owns(index))
 
+    @property
+    def peers(self) -> frozenset[str]:
+        """The other workers that own partitions, as far as the last look at them told."""
+        rounds = self._rounds
+        return frozenset() if rounds is None else rounds.peers
+
+    def abandon(self) -> None:
+        """Let the thread end where it is, and give nothing back, as when the process is killed."""
+        self._is_aborted = True
+        rounds, task = self._rounds, self._main_task
+        if rounds is not None:
+            rounds.disown()
+        if task is not None:
+            self._call(task.cancel)
+
     def finish_drain(self, partition: int) -> None:
         """Say that nothing of a draining partition is in flight any more."""
         rounds = self._rounds
@@ -201,10 +223,7 @@ class PartitionManager:
 
     async def _abort(self) -> None:
         """End the thread where it is, which it may not have begun to run."""
-        self._is_aborted = True
-        task = self._main_task
-        if task is not None:
-            self._call(task.cancel)
+        self.abandon()
         await asyncio.to_thread(self._thread.join, _JOIN_S)
 
     def _run_thread(self) -> None:
@@ -248,9 +267,11 @@ class PartitionManager:
                 raise explain(error, self._connection) from error
             try:
                 async with asyncio.TaskGroup() as tasks:
-                    renewing = tasks.create_task(self._keep_app_lease())
+                    others = [tasks.create_task(self._keep_app_lease())]
+                    others += [tasks.create_task(each(clients)) for each in self._companions]
                     await self._keep_partitions()
-                    renewing.cancel()
+                    for other in others:
+                        other.cancel()
             except BaseExceptionGroup as group:
                 raise group.exceptions[0] from group
 

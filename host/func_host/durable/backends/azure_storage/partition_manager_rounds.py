@@ -16,6 +16,7 @@ from func_host.durable.backends.azure_storage.leases import (
     LeaseAction,
     PartitionLease,
     Situation,
+    other_workers,
     plan_round,
     renewal,
 )
@@ -82,6 +83,9 @@ class PartitionRounds:
         self._deadlines: dict[str, _Deadline] = {}
         self._leases: dict[str, PartitionLease] = {}
         self._partition_count: int | None = None
+        self.peers: frozenset[str] = frozenset()
+        """The other workers that own partitions, as the last read of the rows told."""
+        self._is_disowned = False
         self._draining_since: dict[str, float] = {}
         self._drained: set[str] = set()
         self._is_stopping = False
@@ -92,6 +96,7 @@ class PartitionRounds:
         deadline = self._deadlines.get(queue)
         return (
             deadline is not None
+            and not self._is_disowned
             and self._clock.monotonic() < deadline.monotonic
             and self._clock.now() < deadline.wall
         )
@@ -110,6 +115,10 @@ class PartitionRounds:
         """Say that nothing of the partition is in flight any more."""
         if queue in self._draining_since:
             self._drained.add(queue)
+
+    def disown(self) -> None:
+        """Own nothing from this moment on, whatever the rows say; safe from any thread."""
+        self._is_disowned = True
 
     def stop(self) -> None:
         """Give everything back from the next round on."""
@@ -150,6 +159,7 @@ class PartitionRounds:
             leases = await self._table.read()
         self._partition_count = len(leases)
         situation = self._situation()
+        self.peers = other_workers(leases, situation)
         self._notice(leases)
         changes = plan_round(leases, situation)
         asked = {change.lease.queue for change in changes if change.action is LeaseAction.ASK}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 from uuid import UUID
 
@@ -18,6 +19,7 @@ def fnv1a_32(text: str) -> int:
     return value
 
 
+@lru_cache(maxsize=10_000)
 def partition_of(instance_id: str, partition_count: int) -> int:
     """Give the index of the control queue that takes the messages of an instance.
 

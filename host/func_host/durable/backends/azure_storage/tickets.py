@@ -1,7 +1,8 @@
 """The right to a message of a queue.
 
 A message that is put or taken comes with a ticket. Whoever has the ticket may keep the message
-from others, until somebody else takes it: then the ticket is void.
+from others, until somebody else takes it: then the ticket is void. A ticket is renewed by the
+thread that keeps leases, while the main loop may use it: hence it is one object, which changes.
 """
 
 from __future__ import annotations
@@ -9,11 +10,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Ticket:
-    """The right to a message: `until` is when it becomes visible, on the monotonic clock."""
+    """The right to a message.
 
-    partition: int
+    Args:
+        partition: Of the control queue; None for the work-item queue.
+        queue_id: Id of the message in its queue.
+        receipt: What the queue asks for; another one after each renewal.
+        until: When the message becomes visible, on the machine's monotonic clock.
+        is_renewing: A renewal is on its way: the receipt is about to change.
+    """
+
+    partition: int | None
     queue_id: str
     receipt: str
     until: float
+    is_renewing: bool = False

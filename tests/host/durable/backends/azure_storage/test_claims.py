@@ -55,40 +55,44 @@ def message(event: MessageEvent, number: int = 1, execution_id: str | None = "fi
     return Message(MessageId(number), event, execution_id)
 
 
+def claim_of(commit: Commit, claim: Claim | None, consumed: list[Message]) -> ClaimStep:
+    return plan_claim(commit, claim, consumed, is_open=commit.open_activities > 0)
+
+
 def test_without_activities_in_flight_there_is_no_claim() -> None:
     released = ClaimStep(ClaimPlan.RELEASE)
-    assert plan_claim(step(open_activities=0), SPECIFIC, [message(TIMER)]) == released
+    assert claim_of(step(open_activities=0), SPECIFIC, [message(TIMER)]) == released
     ended = step(status=OrchestrationRuntimeStatus.Terminated)
-    assert plan_claim(ended, SPECIFIC, []) == released
+    assert claim_of(ended, SPECIFIC, []) == released
 
 
 def test_a_claim_stays() -> None:
-    assert plan_claim(step(), SPECIFIC, [message(TIMER)]) == ClaimStep(ClaimPlan.KEEP)
+    assert claim_of(step(), SPECIFIC, [message(TIMER)]) == ClaimStep(ClaimPlan.KEEP)
 
 
 @pytest.mark.parametrize("event", [start_of("first"), TIMER, WAKE_UP])
 def test_what_may_come_again_is_kept(event: MessageEvent) -> None:
     messages = [message(EVENT, 1, None), message(event, 2)]
-    assert plan_claim(step(), None, messages) == ClaimStep(ClaimPlan.ADOPT, MessageId(2))
+    assert claim_of(step(), None, messages) == ClaimStep(ClaimPlan.ADOPT, MessageId(2))
 
 
 def test_an_event_is_rewritten() -> None:
-    assert plan_claim(step(), None, [message(EVENT, 5, None)]) == ClaimStep(
+    assert claim_of(step(), None, [message(EVENT, 5, None)]) == ClaimStep(
         ClaimPlan.REWRITE, MessageId(5)
     )
 
 
 def test_a_start_is_the_claim_of_its_own_run() -> None:
     commit = step(started=start_of("first"))
-    assert plan_claim(commit, None, [message(start_of("first"))]).plan is ClaimPlan.ADOPT
+    assert claim_of(commit, None, [message(start_of("first"))]).plan is ClaimPlan.ADOPT
 
 
 def test_a_claim_that_names_a_run_dies_with_it() -> None:
     commit = step(started=start_of("second"))
-    assert plan_claim(commit, SPECIFIC, [message(TIMER)]) == ClaimStep(ClaimPlan.PUT)
-    assert plan_claim(commit, None, [message(start_of("first"))]) == ClaimStep(ClaimPlan.PUT)
-    assert plan_claim(commit, GENERIC, []) == ClaimStep(ClaimPlan.KEEP)
+    assert claim_of(commit, SPECIFIC, [message(TIMER)]) == ClaimStep(ClaimPlan.PUT)
+    assert claim_of(commit, None, [message(start_of("first"))]) == ClaimStep(ClaimPlan.PUT)
+    assert claim_of(commit, GENERIC, []) == ClaimStep(ClaimPlan.KEEP)
 
 
 def test_without_a_message_one_is_put() -> None:
-    assert plan_claim(step(), None, []) == ClaimStep(ClaimPlan.PUT)
+    assert claim_of(step(), None, []) == ClaimStep(ClaimPlan.PUT)

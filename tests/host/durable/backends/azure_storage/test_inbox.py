@@ -13,6 +13,19 @@ from func_host.durable.history import EventRaised
 EVENT = EventRaised(timestamp=datetime(2026, 1, 1, tzinfo=UTC), name="go")
 
 
+class Keeper:
+    """Knows what is held."""
+
+    def __init__(self) -> None:
+        self.held: dict[str, Ticket] = {}
+
+    def hold(self, ticket: Ticket) -> None:
+        self.held[ticket.queue_id] = ticket
+
+    def let_go(self, ticket: Ticket) -> None:
+        self.held.pop(ticket.queue_id, None)
+
+
 def ticket(queue_id: str) -> Ticket:
     return Ticket(partition=0, queue_id=queue_id, receipt="old", until=1.0)
 
@@ -23,18 +36,19 @@ def add(inbox: Inbox, queue_id: str, *, at: int = 0) -> MessageId:
 
 
 def test_a_message_waits_until_it_is_due() -> None:
-    inbox = Inbox()
+    keeper = Keeper()
+    inbox = Inbox(keeper)
     later, now = add(inbox, "a", at=100), add(inbox, "b")
 
     assert [one.message.id for one in inbox.waiting("one", until=99, known=(), limit=9)] == [now]
     assert inbox.next_due(after=(-1, -1)) == 100
     assert [one.message.id for one in inbox.due(after=(-1, -1), until=100, limit=9)] == [later]
-    assert [one.queue_id for one in inbox.prompt_tickets(99)] == ["b"]
-    assert [one.queue_id for one in inbox.prompt_tickets(100)] == ["a", "b"]
+    assert set(keeper.held) == {"a", "b"}
 
 
 def test_what_is_removed_is_held_no_more() -> None:
-    inbox = Inbox()
+    keeper = Keeper()
+    inbox = Inbox(keeper)
     later = add(inbox, "a", at=100)
     (removed,) = inbox.remove("one", (later, MessageId(99)))
 
@@ -42,10 +56,27 @@ def test_what_is_removed_is_held_no_more() -> None:
     assert inbox.next_due(after=(-1, -1)) is None
     assert not inbox.is_busy("one")
     assert not inbox.renew(ticket("a"))
+    assert not keeper.held
+
+
+def test_what_is_dropped_is_told_with_its_time() -> None:
+    keeper = Keeper()
+    inbox = Inbox(keeper)
+    add(inbox, "a", at=100)
+    add(inbox, "b")
+    inbox.claim("one", Claim(ticket("c"), is_generic=True))
+    inbox.set_open("one", is_open=True)
+    dropped = inbox.drop("one")
+
+    assert [(one.queue_id, due) for one, due in dropped.messages] == [("a", 100), ("b", 0)]
+    assert dropped.claim == Claim(ticket("c"), is_generic=True)
+    assert not keeper.held
+    assert not inbox.instances()
 
 
 def test_the_newest_ticket_counts() -> None:
-    inbox = Inbox()
+    keeper = Keeper()
+    inbox = Inbox(keeper)
     held = add(inbox, "a")
     inbox.claim("two", Claim(ticket("b"), is_generic=True))
     for queue_id in ("a", "b"):

@@ -1,10 +1,9 @@
-"""Messages in the control queues: put, taken, kept invisible, rewritten and deleted."""
+"""Messages in the queues of a hub: put, taken, kept invisible, rewritten and deleted."""
 
 from __future__ import annotations
 
-import logging
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
@@ -27,6 +26,7 @@ from func_host.durable.backends.azure_storage.queue_text import (
 )
 from func_host.durable.backends.azure_storage.tickets import Ticket
 from func_host.durable.backends.azure_storage.wire_events import UnreadableError
+from func_host.durable.history import TaskScheduled
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -40,24 +40,37 @@ if TYPE_CHECKING:
     from func_host.durable.backends.azure_storage.names import TaskHubNames
 
 BATCH_MAX: Final = 32
-POISON_DELAY_MAX_S: Final = 600
 
 _BAD_RECEIPT: Final = 400
-logger = logging.getLogger(__name__)
+_RENEWING_TURNS: Final = 100
+_RENEWING_TURN_S: Final = 0.02
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Received:
-    """A message that was taken."""
+    """A message that was taken.
+
+    `envelope` is what it says, or why it cannot be read; `text` is as it lies in the queue.
+    """
 
     ticket: Ticket
-    envelope: Envelope
+    envelope: Envelope | UnreadableError
+    text: str
     inserted: datetime | None
     dequeue_count: int
 
 
-class ControlQueues:
-    """The control queues of a hub."""
+class MessageQueues:
+    """The control queues and the work-item queue of a hub.
+
+    Args:
+        clients: Of the storage account.
+        names: The hub.
+        blobs: Where large messages lie.
+        clock: The machine's.
+        partition_count: Control queues of the hub.
+        batch: How many messages are taken at a time.
+    """
 
     def __init__(
         self,
@@ -67,12 +80,14 @@ class ControlQueues:
         clock: Clock,
         *,
         partition_count: int,
+        batch: int = BATCH_MAX,
     ) -> None:
         self.partition_count = partition_count
         self._clients = clients
         self._names = names
         self._blobs = blobs
         self._clock = clock
+        self._batch = batch
 
     def partition_of(self, instance_id: str) -> int:
         """Give the partition of an instance."""
@@ -85,61 +100,84 @@ class ControlQueues:
         return _blob_name(envelope)
 
     async def put(self, envelope: Envelope, *, invisible_s: float = 0) -> Ticket:
-        """Put a message to its target; the delay is rounded up to whole seconds."""
-        partition = self.partition_of(envelope.target.instance_id)
+        """Put a message to its target, an activity to all hosts; a delay is rounded up."""
+        partition = None
+        if not isinstance(envelope.event, TaskScheduled):
+            partition = self.partition_of(envelope.target.instance_id)
         seconds = math.ceil(invisible_s)
         put = await self._queue(partition).send_message(
             await self._text(envelope), visibility_timeout=seconds, time_to_live=TIME_TO_LIVE_S
         )
         return self._ticket(partition, put, seconds)
 
-    async def take(self, partition: int, *, invisible_s: int) -> list[Received]:
-        """Take the messages that are visible, at most 32, in order of arrival."""
-        pages = (
-            self._queue(partition)
-            .receive_messages(messages_per_page=BATCH_MAX, visibility_timeout=invisible_s)
-            .by_page()
-        )
-        received: list[Received] = []
-        async for page in pages:
-            async for message in page:
-                ticket = self._ticket(partition, message, invisible_s)
-                taken = await self._read(ticket, message)
-                if taken is not None:
-                    received.append(taken)
-            break
+    async def take(self, partition: int, *, invisible_s: float) -> list[Received]:
+        """Take the messages of a control queue that are visible, in order of arrival."""
+        received = await self._take(partition, self._batch, math.ceil(invisible_s))
         received.sort(key=_order)
         return received
 
+    async def take_activity(self, *, invisible_s: float) -> Received | None:
+        """Take one activity that hosts share; None where there is none."""
+        received = await self._take(None, 1, math.ceil(invisible_s))
+        return received[0] if received else None
+
+    async def _take(self, partition: int | None, most: int, seconds: int) -> list[Received]:
+        pages = (
+            self._queue(partition)
+            .receive_messages(messages_per_page=most, visibility_timeout=seconds)
+            .by_page()
+        )
+        async for page in pages:
+            messages = [message async for message in page]
+            tickets = [self._ticket(partition, message, seconds) for message in messages]
+            pairs = zip(tickets, messages, strict=True)
+            return [await self._read(ticket, message) for ticket, message in pairs]
+        return []
+
     async def hide(
         self, ticket: Ticket, *, invisible_s: float, content: Envelope | None = None
-    ) -> Ticket | None:
-        """Keep a message invisible from now on, maybe with other content; None where it is lost."""
+    ) -> bool:
+        """Keep a message invisible from now on, maybe with other content; False: it is lost."""
         seconds = math.ceil(invisible_s)
         text = None if content is None else await self._text(content)
+        await self._wait_for_renewal(ticket)
+        ticket.is_renewing = True
         try:
             updated = await self._queue(ticket.partition).update_message(
                 ticket.queue_id, ticket.receipt, content=text, visibility_timeout=seconds
             )
+            ticket.receipt = updated.pop_receipt or ""
+            ticket.until = self._clock.monotonic() + seconds
         except HttpResponseError as error:
             if _is_lost(error):
-                return None
+                return False
             raise
-        until = self._clock.monotonic() + seconds
-        return replace(ticket, receipt=updated.pop_receipt or "", until=until)
+        finally:
+            ticket.is_renewing = False
+        return True
 
     async def delete(self, ticket: Ticket) -> None:
         """Delete a message; one that is gone, or somebody else's now, is left alone."""
+        await self._wait_for_renewal(ticket)
         try:
             await self._queue(ticket.partition).delete_message(ticket.queue_id, ticket.receipt)
         except HttpResponseError as error:
             if not _is_lost(error):
                 raise
 
-    def _queue(self, partition: int) -> QueueClient:
-        return self._clients.queue(self._names.control_queue(partition))
+    async def _wait_for_renewal(self, ticket: Ticket) -> None:
+        """Wait for a renewal that the other thread has begun: it changes the receipt."""
+        for _ in range(_RENEWING_TURNS):
+            if not ticket.is_renewing:
+                return
+            await self._clock.sleep(_RENEWING_TURN_S)
 
-    def _ticket(self, partition: int, message: QueueMessage, invisible_s: int) -> Ticket:
+    def _queue(self, partition: int | None) -> QueueClient:
+        names = self._names
+        name = names.work_item_queue if partition is None else names.control_queue(partition)
+        return self._clients.queue(name)
+
+    def _ticket(self, partition: int | None, message: QueueMessage, invisible_s: int) -> Ticket:
         return Ticket(
             partition=partition,
             queue_id=message.id,
@@ -155,30 +193,29 @@ class ControlQueues:
             text = encode_wrapper(LargeMessage(name))
         return to_queue_text(text)
 
-    async def _read(self, ticket: Ticket, message: QueueMessage) -> Received | None:
-        """Read a message; one that cannot be read is put off, ever longer, and does not block."""
-        count = message.dequeue_count or 1
+    async def _read(self, ticket: Ticket, message: QueueMessage) -> Received:
+        envelope: Envelope | UnreadableError
         try:
-            envelope = decode_envelope(from_queue_text(message.content))
-            if isinstance(envelope, LargeMessage):
-                envelope = decode_envelope(await self._blobs.get(envelope.blob_name))
-            if isinstance(envelope, LargeMessage):
-                envelope = _refuse_blob_of_blob()
-        except (UnreadableError, ResourceNotFoundError) as error:
-            delay_s = min(2**count, POISON_DELAY_MAX_S)
-            logger.warning("a message cannot be read and is put off: %s", error)
-            await self.hide(ticket, invisible_s=delay_s)
-            return None
+            envelope = await self._decoded(message.content)
+        except UnreadableError as error:
+            envelope = error
+        except ResourceNotFoundError:
+            envelope = UnreadableError("The blob that a message lies in is gone.")
         return Received(
             ticket=ticket,
             envelope=envelope,
+            text=message.content,
             inserted=message.inserted_on,
-            dequeue_count=count,
+            dequeue_count=message.dequeue_count or 1,
         )
 
-
-def _refuse_blob_of_blob() -> Envelope:
-    raise UnreadableError("The blob of a message names another blob.")
+    async def _decoded(self, text: str) -> Envelope:
+        envelope = decode_envelope(from_queue_text(text))
+        if isinstance(envelope, LargeMessage):
+            envelope = decode_envelope(await self._blobs.get(envelope.blob_name))
+        if isinstance(envelope, LargeMessage):
+            raise UnreadableError("The blob of a message names another blob.")
+        return envelope
 
 
 def _blob_name(envelope: Envelope) -> str:
@@ -190,7 +227,8 @@ def _blob_name(envelope: Envelope) -> str:
 def _order(received: Received) -> tuple[float, int]:
     inserted = received.inserted
     moment = 0.0 if inserted is None else inserted.timestamp()
-    return (moment, received.envelope.sequence_number)
+    envelope = received.envelope
+    return (moment, 0 if isinstance(envelope, UnreadableError) else envelope.sequence_number)
 
 
 def _is_lost(error: HttpResponseError) -> bool:
