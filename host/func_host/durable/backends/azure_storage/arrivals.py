@@ -210,7 +210,7 @@ class Arrivals:
                 hot = hub.known_row(instance_id, stored)
         is_from_instance = bool(envelope.sender.instance_id)
         if hot is None and is_from_instance:
-            etag = await hub.instances.insert(start, start.timestamp, message_blob=None)
+            etag = await hub.instances.insert_child(start)
             if etag is not None:
                 hot = hub.new_instance(rules.new_record(start), etag, is_loaded=False)
                 hub.remember(instance_id, hot, epoch=hub.ownership.epoch(instance_id))

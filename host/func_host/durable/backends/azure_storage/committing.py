@@ -258,7 +258,7 @@ class Committer:
         if not hub.ownership.serves(instance_id) or hub.known_instance(instance_id) is not None:
             return
         epoch = hub.ownership.epoch(instance_id)
-        etag = await hub.instances.insert(start, start.timestamp, message_blob=None)
+        etag = await hub.instances.insert_child(start)
         if etag is not None:
             hot = hub.new_instance(rules.new_record(start), etag, is_loaded=True)
             hub.remember(instance_id, hot, epoch=epoch)

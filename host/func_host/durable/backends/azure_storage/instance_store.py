@@ -11,6 +11,8 @@ from azure.core.exceptions import (
     ResourceNotFoundError,
 )
 
+from func_bindings.durable.status import OrchestrationRuntimeStatus
+from func_host.durable.backend import StatusChange
 from func_host.durable.backends import rules
 from func_host.durable.backends.azure_storage.client_batch import Delete, Insert, Merge, Replace
 from func_host.durable.backends.azure_storage.filters import (
@@ -20,6 +22,7 @@ from func_host.durable.backends.azure_storage.filters import (
 )
 from func_host.durable.backends.azure_storage.instance_rows import (
     InstanceRow,
+    checkpoint_row,
     creation_row,
     input_of_blob,
     read_instance_row,
@@ -97,6 +100,18 @@ class InstanceStore:
         row = await self._creation_row(start, now, message_blob)
         try:
             return await self._table.write(Insert(row))
+        except ResourceExistsError:
+            return None
+
+    async def insert_child(self, start: ExecutionStarted) -> str | None:
+        """Create the row of a child, with the columns that its first checkpoint will write."""
+        instance = start.orchestration_instance
+        status = StatusChange(
+            runtime_status=OrchestrationRuntimeStatus.Pending, last_updated_time=start.timestamp
+        )
+        row = checkpoint_row(instance.instance_id, instance.execution_id, status, start=start)
+        try:
+            return await self._table.write(Insert(await self._with_blobs(row)))
         except ResourceExistsError:
             return None
 
