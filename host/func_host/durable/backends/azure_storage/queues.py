@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 BATCH_MAX: Final = 32
 
-_BAD_RECEIPT: Final = 400
+_LOST: Final = frozenset({"MessageNotFound", "PopReceiptMismatch"})
 _RENEWING_TURNS: Final = 100
 _RENEWING_TURN_S: Final = 0.02
 
@@ -233,8 +233,5 @@ def _order(received: Received) -> tuple[float, int]:
 
 def _is_lost(error: HttpResponseError) -> bool:
     """Tell whether the message is gone, or was taken by somebody else."""
-    if isinstance(error, ResourceNotFoundError):
-        return "MessageNotFound" in str(getattr(error, "error_code", ""))
-    return error.status_code == _BAD_RECEIPT and "PopReceiptMismatch" in str(
-        getattr(error, "error_code", "")
-    )
+    code = getattr(error, "error_code", None)
+    return str(getattr(code, "value", code)) in _LOST
