@@ -9,20 +9,27 @@ import json
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 from urllib.parse import urlsplit
 
+from benchmarks.bare import run_bare
 from benchmarks.host_process import Host, HostFailedError, started_host, sync_ms
 from benchmarks.http_client import WrongAnswerError
 from benchmarks.report import Measurement, figures, medians
-from benchmarks.workloads import EventsWorkload, Workload, named_workloads
+from benchmarks.workloads import Workload, azurite_workloads, named_workloads
+from tests.azurite.emulator import Azurite, AzuriteError
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Generator
 
     from benchmarks.report import Figure
+    from benchmarks.workloads import AnyWorkload
+
+T = TypeVar("T")
 
 STARTUP = "startup"
+SQLITE = "sqlite"
+AZURITE = "azurite"
 _MANY_FILES = 8_192
 
 
@@ -31,6 +38,7 @@ class Arguments(argparse.Namespace):
 
     workloads: list[str]
     url: str | None
+    storage: str
     repeat: int
     async_activities: bool
     store_folder: Path | None
@@ -38,8 +46,8 @@ class Arguments(argparse.Namespace):
 
 def main() -> int:
     """Run what the command line names; give the exit code."""
-    workloads = dict(named_workloads())
-    arguments = _parse([STARTUP, *workloads])
+    arguments = _parse()
+    workloads = _workloads(arguments.storage)
     names = arguments.workloads or [STARTUP, *workloads]
     _allow_many_connections()
     exit_code = 0
@@ -48,7 +56,7 @@ def main() -> int:
             if name == STARTUP and arguments.url:
                 continue
             print(json.dumps(_line(name, workloads.get(name), arguments)), flush=True)
-    except* (HostFailedError, WrongAnswerError, OSError) as errors:
+    except* (HostFailedError, WrongAnswerError, AzuriteError, OSError) as errors:
         print(f"benchmarks: {_first(errors)}", file=sys.stderr)
         exit_code = 1
     return exit_code
@@ -62,10 +70,20 @@ def _first(error: BaseException) -> BaseException:
     return cause
 
 
-def _parse(names: list[str]) -> Arguments:
+def _workloads(storage: str) -> dict[str, AnyWorkload]:
+    return dict(azurite_workloads() if storage == AZURITE else named_workloads())
+
+
+def _parse() -> Arguments:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument(
-        "workloads", nargs="*", metavar="WORKLOAD", help=f"any of {', '.join(names)}; default: all"
+        "workloads", nargs="*", metavar="WORKLOAD", help="see the README; default: all"
+    )
+    parser.add_argument(
+        "--storage",
+        choices=[SQLITE, AZURITE],
+        default=SQLITE,
+        help="what the host stores in; with azurite each run has a fresh one in memory",
     )
     parser.add_argument("--url", help="measure this host, which serves benchmarks/app")
     parser.add_argument("--repeat", type=int, default=1, help="print medians of so many runs")
@@ -76,15 +94,14 @@ def _parse(names: list[str]) -> Arguments:
         "--store-folder", type=Path, help="where the store lies; default: temporary"
     )
     arguments = parser.parse_args(namespace=Arguments())
+    names = [STARTUP, *_workloads(arguments.storage)]
     for name in arguments.workloads:
         if name not in names:
             parser.error(f"unknown workload '{name}': choose from {', '.join(names)}")
     return arguments
 
 
-def _line(
-    name: str, workload: Workload | EventsWorkload | None, arguments: Arguments
-) -> dict[str, object]:
+def _line(name: str, workload: AnyWorkload | None, arguments: Arguments) -> dict[str, object]:
     """Measure one workload so many times, each with a fresh host; give the line to print."""
     runs: list[dict[str, Figure]] = []
     unit = ""
@@ -93,12 +110,15 @@ def _line(
             measurement = _measure(host, workload, is_async=arguments.async_activities)
             unit = measurement.unit
             runs.append(figures(measurement, *host.memory_mb()))
+        if arguments.storage == AZURITE and name == "chain-20" and isinstance(workload, Workload):
+            runs[-1] |= _compared(workload, runs[-1])
     parameters: dict[str, object] = {} if workload is None else dict(workload.parameters())
     parameters |= {
         "activities": "async" if arguments.async_activities else "sync",
         "runs": arguments.repeat,
+        "storage": arguments.storage,
     }
-    if not arguments.url:
+    if not arguments.url and arguments.storage == SQLITE:
         parameters["disk_sync_ms"] = _disk_sync_ms(arguments.store_folder)
     return {"workload": name, "unit": unit, **medians(runs), "parameters": parameters}
 
@@ -108,9 +128,23 @@ def _disk_sync_ms(store_folder: Path | None) -> float:
         return round(sync_ms(Path(folder)), 3)
 
 
-def _measure(
-    host: Host, workload: Workload | EventsWorkload | None, *, is_async: bool
-) -> Measurement:
+def _compared(workload: Workload, measured: dict[str, Figure]) -> dict[str, Figure]:
+    """Make the same requests without a host, on an emulator that is as fresh."""
+    with Azurite() as azurite:
+        rate = _run(
+            run_bare(
+                azurite.connection_string,
+                chains=workload.instances,
+                in_flight=workload.in_flight,
+                warm_up=workload.warm_up,
+            )
+        )
+    throughput = measured["throughput_per_s"]
+    assert throughput is not None
+    return {"bare_per_s": rate, "share_of_bare": throughput / rate}
+
+
+def _measure(host: Host, workload: AnyWorkload | None, *, is_async: bool) -> Measurement:
     if workload is not None:
         return _run(workload.run(host, is_async=is_async))
     startup_s = host.startup_s or 0.0
@@ -123,14 +157,15 @@ def _host(arguments: Arguments) -> Generator[Host]:
         url = urlsplit(arguments.url)
         yield Host(url.hostname or "127.0.0.1", url.port or 80)
         return
-    with (
-        tempfile.TemporaryDirectory(dir=arguments.store_folder) as folder,
-        started_host(Path(folder)) as host,
-    ):
-        yield host
+    with contextlib.ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(dir=arguments.store_folder))
+        connection_string = None
+        if arguments.storage == AZURITE:
+            connection_string = stack.enter_context(Azurite()).connection_string
+        yield stack.enter_context(started_host(Path(folder), connection_string))
 
 
-def _run(measuring: Coroutine[object, object, Measurement]) -> Measurement:
+def _run(measuring: Coroutine[object, object, T]) -> T:
     """Run on the fastest loop there is: what the client takes, the host does not get."""
     try:
         import uvloop  # noqa: PLC0415 -- not there on Windows

@@ -1,8 +1,9 @@
-"""External events: from raising one to the answer of the instance that waited for it."""
+"""External events: from raising one to its effect on the instance that waited for it."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -56,6 +57,58 @@ class EventsWorkload:
             unit="events",
             latencies_s=[run.ended_at[number] - run.raised_at[number] for number in run.ended_at],
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EchoWorkload:
+    """One instance that gets so many events, one after the other, and shows each as its status."""
+
+    events: int
+
+    def parameters(self) -> dict[str, int | str]:
+        """Give what somebody must know to run the same again."""
+        return {"orchestrator": "bench_echo", "events": self.events}
+
+    async def run(self, host: Host, *, is_async: bool) -> Measurement:
+        """Raise each event once the effect of the one before it can be seen."""
+        del is_async  # no activity runs
+        instance = f"{MANAGEMENT}/instances/echo-{time.time_ns()}"
+        start = instance.replace("/instances/", "/orchestrators/bench_echo/")
+        latencies: list[float] = []
+        async with HttpConnection(host.address, host.port) as connection:
+            body = json.dumps({"count": self.events}).encode()
+            answer = await connection.request("POST", start, body)
+            if answer.status != _ACCEPTED:
+                raise WrongAnswerError("bench_echo", answer)
+            await _wait_for_status(connection, instance, "runtimeStatus", "Running")
+            began = time.perf_counter()
+            for number in range(self.events):
+                raised_at = time.perf_counter()
+                path = f"{instance}/raiseEvent/Go"
+                answer = await connection.request("POST", path, str(number).encode())
+                if answer.status != _ACCEPTED:
+                    raise WrongAnswerError("raiseEvent", answer)
+                await _wait_for_status(connection, instance, "customStatus", number)
+                latencies.append(time.perf_counter() - raised_at)
+        return Measurement(
+            elapsed_s=time.perf_counter() - began,
+            operations=self.events,
+            unit="events",
+            latencies_s=latencies,
+        )
+
+
+async def _wait_for_status(
+    connection: HttpConnection, instance: str, field_name: str, expected: object
+) -> None:
+    """Ask until the status of an instance says this."""
+    async with asyncio.timeout(_ALL_WAIT_TIMEOUT_S):
+        while True:
+            answer = await connection.request("GET", instance)
+            if answer.status not in {_OK, _ACCEPTED}:
+                raise WrongAnswerError("the status", answer)
+            if answer.json()[field_name] == expected:
+                return
 
 
 @dataclass(slots=True)

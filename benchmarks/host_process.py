@@ -15,14 +15,17 @@ from typing import TYPE_CHECKING
 
 import psutil
 
+from func_host.clock import SystemIds
+
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Mapping
 
 REPOSITORY = Path(__file__).parent.parent
 APP = Path(__file__).parent / "app"
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 30.0
 _READY_PATH = "/admin/host/ping"
+_HUB_NAME = "AzureFunctionsJobHost__extensions__durableTask__hubName"
 _MB = 1024 * 1024
 _SYNCS = 50
 
@@ -53,20 +56,24 @@ class Host:
 
 
 @contextlib.contextmanager
-def started_host(folder: Path) -> Generator[Host]:
-    """Start a host on a free port with an empty SQLite store in this folder; stop it at the end.
+def started_host(folder: Path, connection_string: str | None = None) -> Generator[Host]:
+    """Start a host on a free port with an empty store; stop it at the end.
+
+    The store is a SQLite file in this folder, or a new hub of the storage account that is named.
 
     Raises:
         HostFailedError: It ended, or did not answer in time.
     """
     port = _free_port()
+    storage = "azure" if connection_string else f"sqlite:{folder / 'benchmark.db'}"
     command = [sys.executable, "-m", "func_host.cli", "start", str(APP)]
-    command += ["--port", str(port), "--storage", f"sqlite:{folder / 'benchmark.db'}"]
+    command += ["--port", str(port), "--storage", storage]
+    environment = _environment(_storage_settings(connection_string))
     output = folder / "host.log"
     with output.open("wb") as log:
         began = time.perf_counter()
         process = subprocess.Popen(  # noqa: S603 -- our own command line
-            command, env=_environment(), stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
         )
     try:
         _wait_until_ready(process, port, output)
@@ -93,13 +100,20 @@ def sync_ms(folder: Path) -> float:
     return statistics.median(costs)
 
 
-def _environment() -> dict[str, str]:
+def _storage_settings(connection_string: str | None) -> dict[str, str]:
+    if connection_string is None:
+        return {}
+    hub = f"Bench{SystemIds().new_id()[:12]}"
+    return {"AzureWebJobsStorage": connection_string, _HUB_NAME: hub}
+
+
+def _environment(more: Mapping[str, str]) -> dict[str, str]:
     """Let the host import this checkout, installed or not."""
     paths = [str(REPOSITORY / "host"), str(REPOSITORY / "bindings")]
     known = os.environ.get("PYTHONPATH")
     settings = {**os.environ, "PYTHONPATH": os.pathsep.join([*paths, *([known] if known else [])])}
     settings.pop("AzureWebJobsStorage", None)
-    return settings
+    return {**settings, **more}
 
 
 def _free_port() -> int:

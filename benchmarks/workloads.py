@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.events import EventsWorkload
+from benchmarks.events import EchoWorkload, EventsWorkload
 from benchmarks.http_client import MANAGEMENT, WAIT, HttpConnection, WrongAnswerError
 from benchmarks.report import Measurement
 
@@ -113,16 +113,16 @@ def _details(output: Any) -> Mapping[str, float]:
             return {}
 
 
-def _chain(in_flight: int) -> Workload:
+def _chain(in_flight: int, *, instances: int = 200, warm_up: int = 5) -> Workload:
     hello = [f"Hello {number}!" for number in range(5)]
     return Workload(
         orchestrator="bench_chain",
         unit="chains",
         expected=lambda output: output == hello,
         count=5,
-        instances=200,
+        instances=instances,
         in_flight=in_flight,
-        warm_up=5,
+        warm_up=warm_up,
     )
 
 
@@ -157,7 +157,10 @@ def _timers(instances: int) -> Workload:
     )
 
 
-def named_workloads() -> Iterator[tuple[str, Workload | EventsWorkload]]:
+AnyWorkload = Workload | EventsWorkload | EchoWorkload
+
+
+def named_workloads() -> Iterator[tuple[str, AnyWorkload]]:
     """Give every workload by name."""
     yield "chain-1", _chain(1)
     yield "chain-20", _chain(20)
@@ -168,3 +171,17 @@ def named_workloads() -> Iterator[tuple[str, Workload | EventsWorkload]]:
     yield "sequence-10000", _sequence(10_000)
     yield "events-200", EventsWorkload(instances=200, in_flight=20)
     yield "timers-1000", _timers(1_000)
+
+
+def azurite_workloads() -> Iterator[tuple[str, AnyWorkload]]:
+    """Give the workloads of an emulator by name: each is over within its first minute.
+
+    After that Azurite stops answering for a while, once many messages have passed.
+    """
+    yield "chain-1", _chain(1)
+    yield "chain-20", _chain(20, instances=300, warm_up=20)
+    yield "fan-out-1000", _fan_out(1_000)
+    yield "sequence-200", _sequence(200)
+    yield "sequence-2000", _sequence(2_000)
+    yield "echo-100", EchoWorkload(events=100)
+    yield "events-200", EventsWorkload(instances=200, in_flight=20)

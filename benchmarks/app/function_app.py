@@ -103,6 +103,8 @@ async def bench_sequence(context: OrchestrationContext) -> dict[str, float]:
         number = done.number
         if number in marks:
             moments[number] = done.at_ns
+    if number <= MEASURED_STEPS:
+        return {"steps": number}
     first = moments[MEASURED_STEPS + 1] - moments[1]
     last = moments[size.count] - moments[size.count - MEASURED_STEPS]
     return {"steps": number, "first_ms": first / 1e6, "last_ms": last / 1e6}
@@ -112,6 +114,15 @@ async def bench_sequence(context: OrchestrationContext) -> dict[str, float]:
 async def bench_event(context: OrchestrationContext) -> int:
     """Wait for a number; give it."""
     return await context.wait_for_external_event("Go", int)
+
+
+@orchestration_trigger
+async def bench_echo(context: OrchestrationContext) -> int:
+    """Wait for so many numbers; show each of them as the custom status."""
+    size = context.get_input(Size)
+    for _ in range(size.count):
+        context.set_custom_status(await context.wait_for_external_event("Go", int))
+    return size.count
 
 
 @orchestration_trigger

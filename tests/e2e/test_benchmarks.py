@@ -13,7 +13,7 @@ import pytest
 from benchmarks.host_process import started_host
 from benchmarks.http_client import HttpConnection, WrongAnswerError
 from benchmarks.report import Measurement, figures, medians, percentile
-from benchmarks.workloads import Workload, named_workloads
+from benchmarks.workloads import Workload, azurite_workloads, named_workloads
 from tests.e2e.host_process import REPOSITORY, environment
 
 if TYPE_CHECKING:
@@ -60,6 +60,18 @@ def test_the_workloads_of_the_programme_are_there() -> None:
     }
 
 
+def test_an_emulator_is_asked_for_what_it_can_do_within_a_minute() -> None:
+    assert set(dict(azurite_workloads())) == {
+        "chain-1",
+        "chain-20",
+        "fan-out-1000",
+        "sequence-200",
+        "sequence-2000",
+        "echo-100",
+        "events-200",
+    }
+
+
 @pytest.mark.e2e
 @pytest.mark.slow
 def test_the_command_prints_a_json_line_for_each_workload() -> None:
@@ -95,3 +107,27 @@ async def test_a_wrong_answer_is_an_error(tmp_path: Path) -> None:
         async with HttpConnection(host.address, host.port) as connection:
             assert (await connection.request("GET", "/nothing/here")).status == 404
             assert (await connection.request("GET", "/admin/host/ping")).status == 200
+
+
+@pytest.mark.azurite
+@pytest.mark.e2e
+@pytest.mark.slow
+def test_the_same_workloads_run_on_an_emulator_and_chains_beside_their_bare_requests() -> None:
+    names = ["startup", "chain-20", "sequence-200", "echo-100"]
+    ended = subprocess.run(  # noqa: S603 -- our own command line
+        [sys.executable, "-m", "benchmarks", "--storage", "azurite", *names],
+        cwd=REPOSITORY,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
+
+    assert ended.returncode == 0, ended.stderr
+    lines = [json.loads(line) for line in ended.stdout.splitlines()]
+    assert [line["workload"] for line in lines] == names
+    assert all(line["throughput_per_s"] > 0 for line in lines)
+    assert lines[1]["share_of_bare"] == pytest.approx(
+        lines[1]["throughput_per_s"] / lines[1]["bare_per_s"], abs=0.01
+    )
