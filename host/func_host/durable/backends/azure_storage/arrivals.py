@@ -87,7 +87,7 @@ class Arrivals:
     async def poll(self, partition: int) -> None:
         """Look into a queue again and again, less often the longer it has been empty."""
         hub = self._hub
-        rhythm = PollingRhythm(hub.settings.polling_interval_max_s, hub.ids)
+        rhythm = PollingRhythm(hub.ids)
         bell = self._bells[partition] = asyncio.Event()
         while not hub.is_stopping and hub.ownership.is_served(partition):
             if self.is_full:
@@ -98,7 +98,7 @@ class Arrivals:
             except STORAGE_ERRORS as error:
                 logger.warning("a control queue cannot be read", extra={REASON: str(error)})
                 count = 0
-            pause_s = rhythm.after(count)
+            pause_s = rhythm.after(count, longest_s=hub.longest_pause_s())
             if pause_s:
                 await hub.pause(pause_s, bell)
                 if bell.is_set():

@@ -156,6 +156,7 @@ class AzureStorageBackend:
             dispatcher=Dispatcher(clock, inbox),
             known=HotInstances(inbox.is_busy, size=settings.cache_size),
             keeper=self._keeper,
+            has_peers=lambda: self.has_peers,
         )
         self._committer = Committer(self._hub)
         self._sharing = Sharing(self._hub)

@@ -21,7 +21,7 @@ from func_host.durable.codec import to_microseconds
 from func_host.durable.history import ExecutionStarted, GenericEvent
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterable
+    from collections.abc import AsyncGenerator, Callable, Iterable
     from datetime import datetime
 
     from func_host.clock import Clock, IdSource
@@ -37,6 +37,14 @@ if TYPE_CHECKING:
     from func_host.durable.backends.azure_storage.tickets import Ticket
     from func_host.durable.backends.dispatch import Dispatcher
     from func_host.durable.history import MessageEvent
+
+LONGEST_PAUSE_AMONG_HOSTS_S: Final = 5.0
+"""Where there are other hosts, a queue is looked into at least this often."""
+
+LONGEST_PAUSE_WHILE_ACTIVE_S: Final = 1.0
+"""The same while this host is at work: what it waits for may be another host's turn."""
+
+_ACTIVE_S: Final = 60.0
 
 TIMER_GRACE_S: Final = 10
 """A timer that is fired from memory shows up in its queue this much later, if nobody took it."""
@@ -100,6 +108,7 @@ class Hub:
         dispatcher: Hands it out.
         known: What is known of instances.
         keeper: Keeps hidden what is held.
+        has_peers: Whether other hosts work on the hub.
     """
 
     def __init__(
@@ -118,6 +127,7 @@ class Hub:
         dispatcher: Dispatcher,
         known: HotInstances,
         keeper: TicketKeeper,
+        has_peers: Callable[[], bool],
     ) -> None:
         self.settings = settings
         self.clock = clock
@@ -132,6 +142,8 @@ class Hub:
         self.dispatcher = dispatcher
         self.known = known
         self.keeper = keeper
+        self._has_peers = has_peers
+        self._active_at = float("-inf")
         self.has_unwritten = asyncio.Event()
         self._stopping = asyncio.Event()
         self._locks: dict[str, tuple[asyncio.Lock, int]] = {}
@@ -175,6 +187,15 @@ class Hub:
                 del self._locks[instance_id]
             else:
                 self._locks[instance_id] = (lock, users - 1)
+
+    def longest_pause_s(self) -> float:
+        """Give the longest pause between two looks into a queue, as things are."""
+        longest_s = self.settings.polling_interval_max_s
+        if not self._has_peers():
+            return longest_s
+        is_active = self.pacing.monotonic() - self._active_at < _ACTIVE_S
+        among_hosts_s = LONGEST_PAUSE_AMONG_HOSTS_S
+        return min(longest_s, LONGEST_PAUSE_WHILE_ACTIVE_S if is_active else among_hosts_s)
 
     # Ownership
 
@@ -360,6 +381,7 @@ class Hub:
         """
         if not self.ownership.serves(instance_id):
             return None
+        self._active_at = self.pacing.monotonic()
         now = to_microseconds(self.clock.now())
         due = now if visible_at is None else to_microseconds(visible_at)
         arrival, is_delayed = self.inbox.add(

@@ -16,22 +16,23 @@ class PollingRhythm:
     """The pauses between looks into one queue.
 
     Args:
-        longest_s: No pause is longer, but for a fifth by chance.
         ids: Where chance comes from.
     """
 
-    def __init__(self, longest_s: float, ids: IdSource) -> None:
-        self._longest_s = longest_s
+    def __init__(self, ids: IdSource) -> None:
         self._ids = ids
         self._empty = _AT_ONCE_AFTER_WORK
 
-    def after(self, count: int) -> float:
-        """Give the seconds to wait after a look that found so many messages; 0 for none."""
+    def after(self, count: int, *, longest_s: float) -> float:
+        """Give the seconds to wait after a look that found so many messages; 0 for none.
+
+        No pause is longer than `longest_s`, but for a fifth by chance.
+        """
         self._empty = 0 if count else self._empty + 1
         step = self._empty - _AT_ONCE_AFTER_WORK - 1
         if step < 0:
             return 0.0
-        pause_s = min(_FIRST_S * 2.0 ** min(step, _DOUBLINGS_MAX), self._longest_s)
+        pause_s = min(_FIRST_S * 2.0 ** min(step, _DOUBLINGS_MAX), longest_s)
         return pause_s * (0.8 + 0.4 * self._ids.jitter())
 
     def begin_anew(self) -> None:

@@ -43,7 +43,7 @@ class SharedActivities:
         self._queue_name = names.work_item_queue
         self._attempts = AttemptCounter()
         self._held: dict[str, ActivityTicket] = {}
-        self._rhythm = PollingRhythm(hub.settings.polling_interval_max_s, hub.ids)
+        self._rhythm = PollingRhythm(hub.ids)
         self._bell = asyncio.Event()
 
     def ring(self) -> None:
@@ -67,9 +67,10 @@ class SharedActivities:
                 logger.warning("the work-item queue cannot be read", extra={REASON: str(error)})
                 received = activity = None
             if activity is not None:
-                self._rhythm.after(1)
+                self._rhythm.begin_anew()
                 return activity
-            pause_s = self._rhythm.after(0 if received is None else 1)
+            longest_s = hub.longest_pause_s()
+            pause_s = self._rhythm.after(0 if received is None else 1, longest_s=longest_s)
             if pause_s:
                 await hub.pause(pause_s, self._bell)
                 if self._bell.is_set():
