@@ -221,11 +221,13 @@ def parent_message(completed: ExecutionCompleted, parent: ParentInstance) -> Out
             )
         )
     else:
+        failure = completed.failure_details
         event = SubOrchestrationInstanceFailed(
             timestamp=completed.timestamp,
             task_scheduled_id=parent.task_schedule_id,
             reason=completed.result or "",
-            failure_details=completed.failure_details,
+            details=None if failure is None else failure.stack_trace,
+            failure_details=failure,
         )
     return OutgoingMessage(
         instance_id=parent.orchestration_instance.instance_id,

@@ -48,7 +48,7 @@ PARENT = ParentInstance(
     orchestration_instance=OrchestrationInstance("parent", "its run"),
     task_schedule_id=3,
 )
-FAILURE = Failure(error_type="E", error_message="bad")
+FAILURE = Failure(error_type="E", error_message="bad", stack_trace="where it was")
 
 
 async def two_activities(context: OrchestrationContext) -> None:
@@ -167,7 +167,11 @@ def ended(status: Status, result: str | None, failure: Failure | None = None) ->
         (
             ended(Status.Failed, "no", FAILURE),
             SubOrchestrationInstanceFailed(
-                timestamp=T0, task_scheduled_id=3, reason="no", failure_details=FAILURE
+                timestamp=T0,
+                task_scheduled_id=3,
+                reason="no",
+                details="where it was",
+                failure_details=FAILURE,
             ),
         ),
         (
