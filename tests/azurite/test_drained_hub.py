@@ -18,14 +18,9 @@ from func_host.clock import SystemClock
 from func_host.durable import history
 from func_host.durable.backends.azure_storage.client import StorageClients
 from func_host.durable.backends.azure_storage.connection import parse_connection_string
-from func_host.durable.backends.azure_storage.table_rows import (
-    CHECKPOINT_TOKEN,
-    MESSAGE_ID,
-    PARKED,
-    moment_of,
-    read_row,
-)
+from func_host.durable.backends.azure_storage.table_rows import moment_of, read_row
 from tests.azurite.golden_host import PATIENCE_S, GoldenHost, pause, running
+from tests.azurite.ours import OUR_COLUMNS, OUR_EVENTS, OUR_RESOURCES
 from tests.azurite.recorded_hubs import HubContent, content_of, recorded_hub
 from tests.azurite.test_takeover import then_do
 from tests.azurite.wire import Held, Wire
@@ -40,11 +35,6 @@ if TYPE_CHECKING:
     from tests.azurite.emulator import Azurite
 
 pytestmark = [pytest.mark.anyio, pytest.mark.azurite]
-
-OUR_COLUMNS: Final = frozenset({CHECKPOINT_TOKEN, MESSAGE_ID, PARKED, "IsLeftOpen"})
-OUR_EVENTS: Final = frozenset({"GenericEvent"})
-OUR_RESOURCES: Final = ("Partitions", "-deadletters")
-"""What is ours in a hub, as ARCHITECTURE.md lists it: it is left out of every comparison."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _HOP_BY_HOP = {"host", "connection", "transfer-encoding", "keep-alive", "content-length"}
 _OWN_HEADERS = ("Content-Type", "Accept", "User-Agent", "Accept-Encoding")
+_KEEP_ALIVE_S = 3.0  # below the five seconds after which the emulator closes what is idle
 _ENDPOINT = re.compile(r"(Blob|Queue|Table)Endpoint=(http://[^/;]+)")
 _PART = re.compile(
     r"(POST|PUT|PATCH|MERGE|DELETE) (\S+) HTTP/1\.1\r?\n(.*?)\r?\n\r?\n(.*?)"
@@ -39,8 +40,9 @@ _WRITES = {"POST": "insert", "PUT": "replace", "PATCH": "merge", "MERGE": "merge
 
 @dataclass(frozen=True, slots=True)
 class Put:
-    """A message as it was put."""
+    """A message as it was put; `seq` orders messages and rows against each other."""
 
+    seq: int
     queue: str
     text: str
     ttl: str
@@ -56,6 +58,7 @@ class Put:
 class RowWrite:
     """A row as it was written; `verb` is named as in the recordings."""
 
+    seq: int
     table: str
     verb: str
     if_match: str | None
@@ -94,7 +97,10 @@ class Wire:
     async def __aenter__(self) -> Self:
         """Listen, on a port for each service."""
         session = await self._stack.enter_async_context(
-            aiohttp.ClientSession(auto_decompress=False, connector=aiohttp.TCPConnector(limit=0))
+            aiohttp.ClientSession(
+                auto_decompress=False,
+                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEP_ALIVE_S),
+            )
         )
         self.connection_string = self.target
         for service, url in _ENDPOINT.findall(self.target):
@@ -128,6 +134,9 @@ class Wire:
         elif service == "Table":
             self._note_rows(asked)
 
+    def _next(self) -> int:
+        return len(self.puts) + len(self.writes)
+
     def _note_message(self, asked: _Asked) -> None:
         _, queue, _, *rest = asked.path.strip("/").split("/")
         now = SystemClock().monotonic()
@@ -144,7 +153,7 @@ class Wire:
             for message_id in _ids_of(asked.answer):
                 self.messages[message_id] = Held(queue, text, now + seconds)
             ttl = asked.query.get("messagettl", [""])[0]
-            self.puts.append(Put(queue, text, ttl, seconds))
+            self.puts.append(Put(self._next(), queue, text, ttl, seconds))
         elif asked.method == "GET" and "peekonly" not in asked.query:
             for message_id in _ids_of(asked.answer):
                 if message_id in self.messages:
@@ -169,7 +178,7 @@ class Wire:
         verb = _WRITES[method]
         if verb != "insert" and condition is None:
             verb = f"insert-or-{verb}"
-        self.writes.append(RowWrite(table, verb, condition, row))
+        self.writes.append(RowWrite(self._next(), table, verb, condition, row))
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 from itertools import count
 from typing import TYPE_CHECKING, Final, Self
@@ -33,7 +34,7 @@ from func_host.durable.backends.azure_storage.hot_instances import HotInstance, 
 from func_host.durable.backends.azure_storage.hub import Hub, HubSettings, shown
 from func_host.durable.backends.azure_storage.hub_resources import create_hub
 from func_host.durable.backends.azure_storage.inbox import Inbox
-from func_host.durable.backends.azure_storage.instance_store import InstanceStore
+from func_host.durable.backends.azure_storage.instance_store import InstanceStore, StoredRow
 from func_host.durable.backends.azure_storage.keeping import TicketKeeper
 from func_host.durable.backends.azure_storage.listing import Listing
 from func_host.durable.backends.azure_storage.ownership import Ownership
@@ -48,6 +49,7 @@ from func_host.durable.backends.azure_storage.sharing import Sharing
 from func_host.durable.backends.azure_storage.worker_id import WorkerSlot
 from func_host.durable.backends.completion import Completions
 from func_host.durable.backends.dispatch import Dispatcher
+from func_host.durable.history import ExecutionStarted
 from func_host.log import REASON
 
 if TYPE_CHECKING:
@@ -69,10 +71,10 @@ if TYPE_CHECKING:
         WorkItem,
     )
     from func_host.durable.backends.azure_storage.client import StorageClients
+    from func_host.durable.backends.azure_storage.messages import Envelope
     from func_host.durable.backends.azure_storage.names import TaskHubNames
     from func_host.durable.backends.azure_storage.tickets import Ticket
     from func_host.durable.history import (
-        ExecutionStarted,
         HistoryEvent,
         MessageEvent,
         TaskCompleted,
@@ -355,17 +357,21 @@ class AzureStorageBackend:
                         instance_id, known.head, replace_unfinished=replace_unfinished
                     )
                 epoch = self._ownership.epoch(instance_id)
-                numbered = msgspec.structs.replace(start, generation=start.generation or 0)
+                before = await self._row_before(instance_id)
+                numbered = _numbered(start, before, replace_unfinished=replace_unfinished)
                 envelope = hub.envelope(instance_id, numbered, None)
                 ticket, is_served = await hub.put(envelope, start.scheduled_start_time)
-                blob = hub.queues.message_blob(envelope)
                 try:
-                    hot = await self._write_row(start, blob, replace_unfinished=replace_unfinished)
+                    hot, numbered = await self._write_row(
+                        before, envelope, ticket, replace_unfinished=replace_unfinished
+                    )
                 except BaseException:
                     await hub.queues.delete(ticket)
                     raise
                 if is_served:
-                    await self._begin(start, hot, ticket, epoch)
+                    await self._begin(
+                        numbered if numbered.generation else start, hot, ticket, epoch
+                    )
                 self._completions.ended(instance_id)
 
     async def _begin(
@@ -385,34 +391,59 @@ class AzureStorageBackend:
         if delivered is None:
             await hub.queues.hide(ticket, invisible_s=hub.delay_s(visible_at))
 
+    async def _row_before(self, instance_id: str) -> StoredRow | None:
+        """Give what a client has to know before it puts a start: others see that at once.
+
+        Who serves the instance need not ask: most ids are new, and the start is hidden from others
+        until the row is written.
+        """
+        if self._ownership.serves(instance_id):
+            return None
+        return await self._hub.instances.get(instance_id, fetch_input=False)
+
     async def _write_row(
-        self, start: ExecutionStarted, blob: str | None, *, replace_unfinished: bool
-    ) -> HotInstance:
-        """Insert the status row, or replace that of an instance that may be replaced."""
-        hub, instance_id = self._hub, start.orchestration_instance.instance_id
+        self,
+        stored: StoredRow | None,
+        envelope: Envelope,
+        ticket: Ticket,
+        *,
+        replace_unfinished: bool,
+    ) -> tuple[HotInstance, ExecutionStarted]:
+        """Insert the status row, or replace that of an instance that may be replaced.
+
+        Gives the start as it is stored, too: it says how often its id has been used before.
+        """
+        hub, instance_id, start = self._hub, envelope.target.instance_id, envelope.event
+        assert isinstance(start, ExecutionStarted)
+        blob = hub.queues.message_blob(envelope)
         record, now = rules.new_record(start), self._clock.monotonic()
-        etag = await hub.instances.insert(start, start.timestamp, message_blob=blob)
-        if etag is not None:
-            return HotInstance(record, record, etag, now, is_loaded=True)
-        for _ in range(_REPLACE_TRIES):
-            stored = await hub.instances.get(instance_id, fetch_input=False)
+        for tries in range(_REPLACE_TRIES):
             if stored is None:
                 etag = await hub.instances.insert(start, start.timestamp, message_blob=blob)
                 if etag is not None:
-                    return HotInstance(record, record, etag, now)
-                continue
-            old = stored.record
-            if old.execution_id == record.execution_id:  # ours: only the answer was lost
-                return HotInstance(record, record, stored.etag, now)
-            head = rules.Head(old.execution_id, 0, old.runtime_status)
-            rules.check_creatable(instance_id, head, replace_unfinished=replace_unfinished)
-            again = msgspec.structs.replace(start, generation=(stored.row.generation or 0) + 1)
-            etag = await hub.instances.replace(
-                again, start.timestamp, message_blob=blob, etag=stored.etag
-            )
-            if etag is not None:
-                return HotInstance(record, old, etag, now)
+                    return HotInstance(record, record, etag, now, is_loaded=tries == 0), start
+            elif stored.record.execution_id == record.execution_id:
+                # Ours: only the answer was lost.
+                return HotInstance(record, record, stored.etag, now), start
+            else:
+                again = _numbered(start, stored, replace_unfinished=replace_unfinished)
+                if again != start:
+                    start = again
+                    await self._rewrite(ticket, replace(envelope, event=start), start)
+                etag = await hub.instances.replace(
+                    start, start.timestamp, message_blob=blob, etag=stored.etag
+                )
+                if etag is not None:
+                    return HotInstance(record, stored.record, etag, now), start
+            stored = await hub.instances.get(instance_id, fetch_input=False)
         raise BackendUnavailableError(f"The instance '{instance_id}' changes all the time.")
+
+    async def _rewrite(self, ticket: Ticket, envelope: Envelope, start: ExecutionStarted) -> None:
+        """Let the message say what the row will say; one that was taken meanwhile stays."""
+        hub, visible_at = self._hub, start.scheduled_start_time
+        is_served = hub.ownership.serves(start.orchestration_instance.instance_id)
+        invisible_s = hub.hidden_s(visible_at) if is_served else hub.delay_s(visible_at)
+        await hub.queues.hide(ticket, invisible_s=invisible_s, content=envelope)
 
     async def send_message(self, instance_id: str, event: MessageEvent) -> None:
         """Store a message to an instance that exists and has not ended."""
@@ -635,3 +666,16 @@ class AzureStorageBackend:
         """Send the result of a shared activity to its instance; repeat it after a fault."""
         async with self.in_progress():
             await self._activities.complete(activity, result)
+
+
+def _numbered(
+    start: ExecutionStarted, before: StoredRow | None, *, replace_unfinished: bool
+) -> ExecutionStarted:
+    """Let a start say how often its id has been used before, if it may be used again."""
+    generation = start.generation or 0
+    if before is not None:
+        old = before.record
+        head = rules.Head(old.execution_id, 0, old.runtime_status)
+        rules.check_creatable(old.instance_id, head, replace_unfinished=replace_unfinished)
+        generation = (before.row.generation or 0) + 1
+    return msgspec.structs.replace(start, generation=generation)
