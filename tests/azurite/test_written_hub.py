@@ -13,6 +13,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -27,7 +28,7 @@ from func_host.durable.backends.azure_storage.names import TaskHubNames
 from func_host.durable.backends.azure_storage.table_rows import read_row
 from tests.azurite.golden_host import PATIENCE_S, GoldenHost, pause, running
 from tests.azurite.hosts import new_hub_name
-from tests.azurite.ours import OUR_COLUMNS, OUR_EVENTS, OUR_VALUES
+from tests.azurite.ours import OUR_COLUMNS, OUR_EVENTS, OUR_RESOURCES, OUR_VALUES
 from tests.azurite.recorded_hubs import HubContent, content_of
 from tests.azurite.wire import Put, RowWrite, Wire
 from tests.golden.histories.orchestrators import attempts
@@ -327,6 +328,14 @@ def test_every_scenario_is_run_or_left_out_with_a_reason() -> None:
 
     assert set(scenario_names()) == left_out | SCENARIOS.keys()
     assert not left_out & SCENARIOS.keys()
+
+
+def test_what_is_left_out_of_the_comparison_stands_in_the_architecture() -> None:
+    text = (Path(__file__).parents[2] / "ARCHITECTURE.md").read_text("utf-8")
+    section = text.partition("### What is ours in an Azure Storage hub")[2].partition("\n## ")[0]
+
+    for name in (*OUR_COLUMNS, *OUR_VALUES, *OUR_EVENTS, *OUR_RESOURCES):
+        assert name in section
 
 
 # Rows
