@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from operator import itemgetter
 
 import pytest
 
 from func_host.durable import history
 from func_host.durable.backends.azure_storage.history_rows import history_rows
-from func_host.durable.backends.azure_storage.keys import SENTINEL
+from func_host.durable.backends.azure_storage.keys import SENTINEL, escape_key
 from func_host.durable.backends.azure_storage.stored_history import (
     ROWS_MAX,
     Sentinel,
@@ -20,6 +21,7 @@ from func_host.durable.backends.azure_storage.stored_history import (
 from func_host.durable.backends.azure_storage.table_rows import Row, read_row, row_body
 from func_host.durable.engine.state import OrchestrationState
 from tests.host.durable.backends.azure_storage.golden import (
+    HistoryWrite,
     comparable,
     history_writes,
     scenario,
@@ -29,6 +31,7 @@ from tests.host.durable.backends.azure_storage.golden import (
 )
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+APPENDING = {"insert-or-replace", "merge", "insert"}
 STARTED = history.OrchestratorStarted(timestamp=NOW)
 
 
@@ -178,3 +181,43 @@ def test_the_token_of_a_commit_is_read_from_the_fence() -> None:
     assert "CheckpointCompletedTimestamp" not in sentinel_row(
         "a", sentinel, is_checkpoint_complete=False
     )
+
+
+@pytest.mark.parametrize("name", scenario_names())
+def test_every_recorded_checkpoint_is_in_the_state_of_the_status_it_was_followed_by(
+    name: str,
+) -> None:
+    """The history as it was in the middle of a scenario, as a takeover would have found it."""
+    rows: dict[tuple[str, str], Row] = {}
+    for step in steps(name):
+        if isinstance(step, HistoryWrite):
+            for key, body in zip(step.keys, step.bodies, strict=True):
+                place = {"PartitionKey": escape_key(step.instance), "RowKey": key}
+                before = rows.get((step.instance, key), {}) if key == SENTINEL else {}
+                row = {**body, **place}
+                read = read_row(row) if key == SENTINEL else with_blobs(row)
+                rows[step.instance, key] = {**before, **read}
+        else:
+            instance, status = step
+            found = [row for (owner, _), row in rows.items() if owner == instance]
+            state = OrchestrationState(read_history(found).events)
+            assert state.status.value == status
+
+
+def steps(name: str) -> list[HistoryWrite | tuple[str, str]]:
+    """Give what was written until the first rows that were deleted, or are not whole, in order."""
+    whole_writes = {write.seq: write for write in history_writes(name)}
+    found: list[tuple[int, HistoryWrite | tuple[str, str]]] = []
+    end = None
+    for request in scenario(name)["history"]:
+        write = whole_writes.get(request["seq"])
+        if write is None or not set(write.verbs) <= APPENDING:
+            end = request["seq"] if end is None else end
+        else:
+            found.append((write.seq, write))
+    found += [
+        (write["seq"], (write["instance"], write["row"]["RuntimeStatus"]))
+        for write in scenario(name)["instances"]
+        if write["verb"] == "insert-or-merge" and "RuntimeStatus" in write["row"]
+    ]
+    return [step for seq, step in sorted(found, key=itemgetter(0)) if end is None or seq < end]
