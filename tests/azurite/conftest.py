@@ -11,6 +11,7 @@ from func_host.clock import SystemIds
 from func_host.durable.backends.azure_storage.connection import parse_connection_string
 from func_host.durable.backends.azure_storage.names import TaskHubNames
 from tests.azurite.emulator import Azurite
+from tests.e2e.chance import Chance, seeded_chance
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,6 +31,12 @@ def azurite() -> Iterator[Azurite]:
     """A fresh emulator, or the one that the environment names."""
     with Azurite() as emulator:
         yield emulator
+
+
+@pytest.fixture
+def chance() -> Chance:
+    """Chance from a seed that a failing test shows."""
+    return seeded_chance()
 
 
 @pytest.fixture

@@ -158,10 +158,11 @@ class TaskHubClient(DurableClient):
 
     def _new_instance_id(self) -> str:
         """Draw an id, if possible of an instance that this process will work on itself."""
+        instance_id = self._ids.new_id()
         for _ in range(_DRAWS_MAX):
-            instance_id = self._ids.new_id()
             if self._backend.owns(instance_id):
                 break
+            instance_id = self._ids.new_id()
         return instance_id
 
     async def record(self, instance_id: str, *, fetch_input: bool = True) -> InstanceRecord | None:
