@@ -61,9 +61,8 @@ async def at_once(host: GoldenHost, instance_id: str) -> None:
 
 
 async def holds(host: GoldenHost, instance_id: str) -> None:
-    """All that is to be held runs, and nothing else is under way."""
+    """All that is to be held runs."""
     await host.until(lambda: len(host.invoker.running) == len(host.invoker.held))
-    await pause(0.3)
 
 
 async def waits(host: GoldenHost, instance_id: str) -> None:
