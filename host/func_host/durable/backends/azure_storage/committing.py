@@ -94,6 +94,7 @@ class Committer:
                 await hub.queues.delete(new_claim)
             raise
         await self._write_status(step)
+        await self._check_still_ours(step, sent)
         await self._settle(step, claim, new_claim)
         for one in sent:
             await self._deliver(one)
@@ -107,12 +108,34 @@ class Committer:
                 f"The instance '{commit.instance_id}' was another host's for a while."
             )
 
+        is_held = self._hub.inbox.is_held
+        if not self._hub.ownership.serves(commit.instance_id) and not all(
+            is_held(commit.instance_id, one) for one in commit.consumed
+        ):
+            raise StaleCommitError(
+                f"The instance '{commit.instance_id}' has been handed over with its messages."
+            )
+
+    async def _check_still_ours(self, step: _Step, sent: Sequence[_Sent]) -> None:
+        """Stop where the partition was lost meanwhile: nothing is held of the instance any more.
+
+        Raises:
+            StaleCommitError: It was; the step is stored, and whoever has it now goes on from there.
+        """
+        commit, hub = step.commit, self._hub
+        is_ours = hub.ownership.owns(commit.instance_id)
+        if is_ours and commit.fence.epoch == hub.ownership.epoch(commit.instance_id):
+            return
+        for one in sent:
+            await self._deliver(one)
+        raise StaleCommitError(f"The instance '{commit.instance_id}' was lost during a commit.")
+
     def _begin(self, commit: Commit, hot: HotInstance) -> _Step:
         by_event = {
-            id(message.event): ticket.queue_id
+            id(message.event): identity
             for message in self._hub.inbox.of(commit.instance_id)
             if message.id in commit.consumed
-            and (ticket := self._hub.inbox.ticket_of(message.id)) is not None
+            and (identity := self._hub.inbox.identity_of(message.id)) is not None
         }
         message_ids = {
             id(event): by_event[id(event)] for event in commit.events if id(event) in by_event

@@ -80,6 +80,8 @@ class Serving:
         for instance_id in self._hub.inbox.instances() | set(self._hub.known.ids()):
             async with self._hub.alone(instance_id):
                 await self._let_go(instance_id)
+        for partition in self._drains:  # nobody else will say so any more
+            self._finish_drain(partition)
 
     async def aborted(self) -> None:
         """Wait until what read has ended."""
@@ -101,6 +103,7 @@ class Serving:
         """Hand over what is in flight, then give it back."""
         self._hub.ownership.end(partition)
         self._arrivals.ring(partition)
+        self._end_drain(partition)
         self._drains[partition] = self._spawn(self._drain(partition))
 
     def partition_lost(self, partition: int) -> None:
@@ -108,12 +111,16 @@ class Serving:
         hub = self._hub
         hub.ownership.end(partition)
         self._arrivals.ring(partition)
-        drain = self._drains.pop(partition, None)
-        if drain is not None:
-            drain.cancel()
+        self._end_drain(partition)
         for instance_id in self._instances(partition):
             hub.forget(instance_id)
         self._completions.look_again()
+
+    def _end_drain(self, partition: int) -> None:
+        drain = self._drains.pop(partition, None)
+        if drain is not None:
+            drain.cancel()
+        self._leaving.pop(partition, None)
 
     def _read(self, partition: int) -> None:
         if not self._is_closing and not self._hub.is_stopping:
@@ -140,24 +147,29 @@ class Serving:
         if self._is_closing:
             self._finish_drain(partition)
             return
-        poll = self._polls.pop(partition, None)
+        poll = self._polls.get(partition)
         if poll is not None:
-            await asyncio.gather(poll, return_exceptions=True)
+            await asyncio.wait([poll])
+        leaving = self._leaving[partition] = set[str]()
         present = self._instances(partition)
-        in_flight = {one for one in present if self._is_in_flight(one)}
-        self._leaving[partition] = set(in_flight)
-        for instance_id in in_flight:
-            self._hub.dispatcher.ask_release(instance_id, Release.INSTANCE)
-        for instance_id in present:
-            if instance_id not in in_flight:
-                async with self._hub.alone(instance_id):
+        for instance_id in [one for one in present if self._is_in_flight(one)]:
+            self._ask_release(instance_id, leaving)
+        for instance_id in [one for one in present if one not in leaving]:
+            async with self._hub.alone(instance_id):
+                if self._is_in_flight(instance_id):  # the worker has taken it up meanwhile
+                    self._ask_release(instance_id, leaving)
+                else:
                     await self._let_go(instance_id)
-        while self._leaving[partition]:
+        while leaving:
             self._has_left.clear()
             await self._has_left.wait()
-        del self._leaving[partition]
         logger.info("partition drained", extra={PARTITION: partition})
+        self._leaving.pop(partition, None)
         self._finish_drain(partition)
+
+    def _ask_release(self, instance_id: str, leaving: set[str]) -> None:
+        leaving.add(instance_id)
+        self._hub.dispatcher.ask_release(instance_id, Release.INSTANCE)
 
     def _is_in_flight(self, instance_id: str) -> bool:
         """Tell whether the worker may be about to change an instance."""

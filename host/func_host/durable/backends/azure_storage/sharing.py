@@ -158,15 +158,17 @@ class Sharing:
         """
         hub = self._hub
         hot = hub.known_instance(instance_id)
-        if hot is not None and hot.is_dirty:
-            await hub.write_status(instance_id, hot)
+        # At once: what is handed out from now on would be consumed here and given back as well.
         dropped = hub.inbox.drop(instance_id)
         hub.forget(instance_id)
+        if hot is not None and hot.is_dirty:
+            await hub.write_status(instance_id, hot)
         now = to_microseconds(hub.clock.now())
-        waits = [(ticket, max(0, due - now) / 1_000_000) for ticket, due in dropped.messages]
-        for first in range(0, len(waits), _AT_ONCE):
-            some = waits[first : first + _AT_ONCE]
-            await asyncio.gather(*(hub.queues.hide(one, invisible_s=s) for one, s in some))
+        # What is due later shows up by itself.
+        waiting = [ticket for ticket, due in dropped.messages if due <= now]
+        for first in range(0, len(waiting), _AT_ONCE):
+            some = waiting[first : first + _AT_ONCE]
+            await asyncio.gather(*(hub.queues.hide(one, invisible_s=0) for one in some))
         if dropped.claim is None:
             return
         if hot is None or self._needs_claim(hot):
