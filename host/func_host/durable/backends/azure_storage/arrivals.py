@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from func_host.durable.backend import MessageId
     from func_host.durable.backends.azure_storage.dead_letters import DeadLetters
     from func_host.durable.backends.azure_storage.hot_instances import HotInstance
     from func_host.durable.backends.azure_storage.hub import Hub
@@ -255,6 +256,8 @@ class Arrivals:
             return
         if isinstance(event, GenericEvent) or _is_consumed(event, received.ticket, hot):
             await self._came_again(instance_id, hot, received, envelope)
+        elif (copy := hub.inbox.copy_of(received.ticket)) is not None:
+            await self._keep_one(copy, received.ticket)
         elif isinstance(event, _ANSWERS) and not _is_asked(event, hot.history):
             is_of_this_run = envelope.target.execution_id == hot.record.execution_id
             if is_of_this_run:
@@ -264,6 +267,13 @@ class Arrivals:
         else:
             due = event.fire_at if isinstance(event, TimerFired) else None
             await self._hand_out(event, received, envelope, due)
+
+    async def _keep_one(self, held: MessageId, ticket: Ticket) -> None:
+        """Keep one copy of a message that was put twice, as its sender got no answer."""
+        if self._hub.inbox.ticket_of(held) is None:
+            self._hub.inbox.attach(held, ticket)
+        else:
+            await self._hub.queues.delete(ticket)
 
     async def _came_again(
         self, instance_id: str, hot: HotInstance, received: Received, envelope: Envelope
@@ -279,22 +289,31 @@ class Arrivals:
             inbox.set_open(instance_id, is_open=True)
             hub.dispatcher.abandon(instance_id)
 
-    async def settle(self, instance_id: str, hot: HotInstance) -> None:
-        """Let go of what the history has consumed, though its commit seemed to fail."""
+    async def settle(self, instance_id: str, hot: HotInstance) -> list[MessageId]:
+        """Let go of what the history has consumed, though its commit seemed to fail; give it."""
         hub, inbox = self._hub, self._hub.inbox
         gone: list[Ticket] = []
+        consumed: list[MessageId] = []
         for message in inbox.of(instance_id):
             ticket = inbox.ticket_of(message.id)
-            if ticket is None or not _is_consumed(message.event, ticket, hot):
+            identity = inbox.identity_of(message.id)
+            is_consumed = identity in hot.consumed_ids
+            if ticket is not None:
+                is_consumed = _is_consumed(message.event, ticket, hot)
+            if not is_consumed:
                 continue
+            consumed.append(message.id)
             inbox.remove(instance_id, (message.id,))
             hub.dispatcher.consumed(instance_id, (message.id,))
+            if ticket is None:
+                continue
             if inbox.claim_of(instance_id) is None and _is_open(hot):
                 inbox.claim(instance_id, Claim(ticket, isinstance(message.event, GenericEvent)))
                 inbox.set_open(instance_id, is_open=True)
             else:
                 gone.append(ticket)
         await hub.delete(gone)
+        return consumed
 
     async def _hand_out(
         self,
@@ -333,7 +352,8 @@ def _is_consumed(event: MessageEvent, ticket: Ticket, hot: HotInstance) -> bool:
     if isinstance(event, ExecutionStarted):
         execution_id = event.orchestration_instance.execution_id
         return execution_id == hot.record.execution_id and bool(hot.stored)
-    return ticket.queue_id in hot.consumed_ids or _has_happened(event, hot.history)
+    names = {ticket.identity, ticket.queue_id}
+    return not names.isdisjoint(hot.consumed_ids) or _has_happened(event, hot.history)
 
 
 def _has_happened(event: MessageEvent, history: Sequence[HistoryEvent]) -> bool:

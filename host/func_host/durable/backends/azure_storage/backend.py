@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 import msgspec
 
-from func_bindings.errors import InstanceNotFoundError
+from func_bindings.errors import InstanceAlreadyExistsError, InstanceNotFoundError
 from func_host.clock import SystemClock
 from func_host.durable.backend import (
     BackendError,
@@ -365,9 +365,11 @@ class AzureStorageBackend:
                     hot, numbered = await self._write_row(
                         before, envelope, ticket, replace_unfinished=replace_unfinished
                     )
-                except BaseException:
+                except (InstanceAlreadyExistsError, BackendError):
                     await hub.queues.delete(ticket)
                     raise
+                # After any other error nobody knows whether the row is there: if so, the message
+                # starts the instance, and if not, it is dropped in the end.
                 if is_served:
                     await self._begin(
                         numbered if numbered.generation else start, hot, ticket, epoch
@@ -450,21 +452,26 @@ class AzureStorageBackend:
         async with self.in_progress():
             hub = self._hub
             direct: MessageId | None = None
+            envelope = hub.envelope(instance_id, event, None)
+            identity = envelope.activity_id
             async with hub.alone(instance_id):
                 hot = await hub.instance(instance_id)
                 rules.check_reachable(instance_id, None if hot is None else hot.head)
                 if self._direct.is_possible and not hub.inbox.of(instance_id):
-                    direct = hub.deliver(instance_id, event, None, None)
+                    direct = hub.deliver(instance_id, event, None, None, identity=identity)
             if direct is not None and await self._direct.is_consumed(direct):
                 return
             async with hub.alone(instance_id):
-                envelope = hub.envelope(instance_id, event, None)
                 if direct is not None and hub.inbox.is_held(instance_id, direct):
                     ticket = await hub.queues.put(envelope, invisible_s=hub.settings.visibility_s)
                     hub.inbox.attach(direct, ticket)
                     return
                 if direct is not None:
                     hot = await hub.instance(instance_id)
+                    if hot is not None:
+                        await hub.with_history(instance_id, hot)
+                        if identity in hot.consumed_ids:  # late, and all the same
+                            return
                     rules.check_reachable(instance_id, None if hot is None else hot.head)
                 ticket, is_served = await hub.put(envelope)
                 if is_served and hub.deliver(instance_id, event, None, ticket) is None:
@@ -620,7 +627,9 @@ class AzureStorageBackend:
             hot = await self._hub.instance(instance_id)
             if hot is not None:
                 await self._hub.with_history(instance_id, hot)
-                await self._arrivals.settle(instance_id, hot)
+                self._direct.consumed(await self._arrivals.settle(instance_id, hot))
+                if hot.is_ended:  # by a commit that seemed to fail
+                    self._completions.ended(instance_id)
             self._hub.dispatcher.abandon(instance_id)
 
     # What hosts share

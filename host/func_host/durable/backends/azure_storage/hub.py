@@ -373,11 +373,13 @@ class Hub:
         ticket: Ticket | None,
         *,
         visible_at: datetime | None = None,
+        identity: str | None = None,
     ) -> MessageId | None:
         """Hand a message over to its instance, now or when it is due; it has a ticket, or a sender.
 
-        One without a ticket is in no queue, and its sender waits for it to be consumed. Where the
-        instance is not this process's any more, None is given: its queue delivers the message.
+        One without a ticket is in no queue, and its sender, who gives its identity, waits for it to
+        be consumed. Where the instance is not this process's any more, None is given: its queue
+        delivers the message.
         """
         if not self.ownership.serves(instance_id):
             return None
@@ -385,7 +387,13 @@ class Hub:
         now = to_microseconds(self.clock.now())
         due = now if visible_at is None else to_microseconds(visible_at)
         arrival, is_delayed = self.inbox.add(
-            instance_id, event, execution_id, ticket, arrives_at=due, now=now
+            instance_id,
+            event,
+            execution_id,
+            ticket,
+            arrives_at=due,
+            now=now,
+            identity=identity,
         )
         if is_delayed:
             self.dispatcher.delayed(due, arrival.message.id)

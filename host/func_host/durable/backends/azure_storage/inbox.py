@@ -71,6 +71,8 @@ class Inbox:
         self._boxes: dict[str, _Box] = {}
         self._tickets: dict[MessageId, Ticket] = {}
         self._by_queue_id: dict[str, MessageId] = {}
+        self._identities: dict[MessageId, str] = {}
+        self._by_identity: dict[str, MessageId] = {}
         self._delayed: list[tuple[int, MessageId, str]] = []
         self._claims: dict[str, Claim] = {}
         self._claimed_by: dict[str, str] = {}
@@ -88,12 +90,18 @@ class Inbox:
         *,
         arrives_at: int,
         now: int,
+        identity: str | None = None,
     ) -> tuple[Arrival, bool]:
-        """Hold a message; give it as it arrives, and whether that is later than now."""
+        """Hold a message; give it as it arrives, and whether that is later than now.
+
+        One without a ticket comes with its identity.
+        """
         self._last_id += 1
         message = Message(MessageId(self._last_id), event, execution_id)
         arrival = Arrival(max(arrives_at, now), instance_id, message)
         self._boxes.setdefault(instance_id, _Box()).arrivals[message.id] = arrival
+        if identity is not None:
+            self._identify(message.id, identity)
         if ticket is not None:
             self.attach(message.id, ticket)
         is_delayed = arrives_at > now
@@ -105,7 +113,21 @@ class Inbox:
         """Say with which ticket a message is held."""
         self._tickets[message_id] = ticket
         self._by_queue_id[ticket.queue_id] = message_id
+        if message_id not in self._identities:
+            self._identify(message_id, ticket.identity)
         self._keeper.hold(ticket)
+
+    def _identify(self, message_id: MessageId, identity: str) -> None:
+        self._identities[message_id] = identity
+        self._by_identity[identity] = message_id
+
+    def identity_of(self, message_id: MessageId) -> str | None:
+        """Give what tells a message from all others."""
+        return self._identities.get(message_id)
+
+    def copy_of(self, ticket: Ticket) -> MessageId | None:
+        """Give the message that is held and that this one is another copy of."""
+        return self._by_identity.get(ticket.identity)
 
     def is_held(self, instance_id: str, message_id: MessageId) -> bool:
         """Tell whether a message is still unconsumed."""
@@ -136,6 +158,7 @@ class Inbox:
             if arrival is None:
                 continue
             self._forget_delay(arrival)
+            self._by_identity.pop(self._identities.pop(message_id, ""), None)
             ticket = self._tickets.pop(message_id, None)
             if ticket is not None:
                 self._by_queue_id.pop(ticket.queue_id, None)

@@ -108,7 +108,9 @@ class MessageQueues:
         put = await self._queue(partition).send_message(
             await self._text(envelope), visibility_timeout=seconds, time_to_live=TIME_TO_LIVE_S
         )
-        return self._ticket(partition, put, seconds)
+        ticket = self._ticket(partition, put, seconds)
+        ticket.key = envelope.activity_id
+        return ticket
 
     async def take(self, partition: int, *, invisible_s: float) -> list[Received]:
         """Take the messages of a control queue that are visible, in order of arrival."""
@@ -197,6 +199,7 @@ class MessageQueues:
         envelope: Envelope | UnreadableError
         try:
             envelope = await self._decoded(message.content)
+            ticket.key = envelope.activity_id
         except UnreadableError as error:
             envelope = error
         except ResourceNotFoundError:

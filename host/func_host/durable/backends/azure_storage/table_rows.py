@@ -24,7 +24,7 @@ CHECKPOINT_TOKEN: Final = "CheckpointToken"  # noqa: S105 -- the name of a colum
 """A column of ours in the sentinel: drawn for each attempt, it tells whose commit is stored."""
 
 MESSAGE_ID: Final = "MessageId"
-"""A column of ours in rows of consumed events: the queue message that was consumed."""
+"""A column of ours in rows of consumed events: what the sender called the message."""
 
 PARKED: Final = "Parked"
 """A column of ours in the status row: why the instance does not run; empty where it does again."""

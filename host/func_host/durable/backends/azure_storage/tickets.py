@@ -20,6 +20,8 @@ class Ticket:
         receipt: What the queue asks for; another one after each renewal.
         until: When the message becomes visible, on the machine's monotonic clock.
         is_renewing: A renewal is on its way: the receipt is about to change.
+        key: What its sender called the message: a queue may hold it twice, where an answer was
+            lost.
     """
 
     partition: int | None
@@ -27,3 +29,9 @@ class Ticket:
     receipt: str
     until: float
     is_renewing: bool = False
+    key: str = ""
+
+    @property
+    def identity(self) -> str:
+        """What tells the message from all others: its copies have the same."""
+        return self.key or self.queue_id
