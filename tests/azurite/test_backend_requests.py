@@ -14,6 +14,7 @@ from func_bindings.durable.status import OrchestrationRuntimeStatus
 from func_host.clock import SystemClock, SystemIds
 from func_host.durable.backends.azure_storage.backend import AzureStorageBackend
 from func_host.durable.backends.azure_storage.client import StorageClients
+from func_host.durable.backends.azure_storage.client_batch import Insert
 from func_host.durable.backends.azure_storage.hub import HubSettings
 from func_host.durable.catalog import AppCatalog
 from func_host.durable.executor import InProcessExecutor
@@ -268,6 +269,45 @@ async def test_another_host_goes_on_where_one_has_died(
     assert "2" in other.invoker.called
     assert "0" not in other.invoker.called or name == "again"
     assert history
+
+
+async def _stored_history(host: _Host, names: TaskHubNames) -> list[str]:
+    rows = [row async for row in host.clients.table(names.history_table).query_entities("")]
+    return [str(row.get("EventType")) for row in rows]
+
+
+async def test_a_run_takes_the_place_of_a_longer_one_that_had_its_id(
+    connection: StorageConnection, names: TaskHubNames
+) -> None:
+    """Rows are inserted where none can be, and replaced where an earlier run has left its own."""
+    async with _running(_Host(connection, names)) as host:
+        await host.start("chain", "5")
+        assert (await host.end()).output == "[0,1,2,3,4]"
+        longer = len(await host.backend.get_history("one"))
+        await host.start("chain", "2")
+        assert (await host.end()).output == "[0,1]"
+        history = await host.backend.get_history("one")
+        rows = await _stored_history(host, names)
+    assert len(history) == 12
+    assert rows[: len(history)] == [type(event).__name__ for event in history]
+    assert len(rows) == longer + 1
+
+    async with _running(_Host(connection, names)) as other:
+        assert await other.backend.get_history("one") == history
+
+
+async def test_rows_that_should_not_be_there_are_replaced_at_the_second_try(
+    connection: StorageConnection, names: TaskHubNames
+) -> None:
+    """A purge that was cut off may leave rows without their fence."""
+    async with _running(_Host(connection, names)) as host:
+        stray = {"PartitionKey": "one", "RowKey": f"{2:016X}", "EventType": "Stray"}
+        await host.clients.table(names.history_table).write(Insert(stray))
+        await host.start("chain", "3")
+        record = await host.end()
+        rows = await _stored_history(host, names)
+    assert record.output == "[0,1,2]"
+    assert "Stray" not in rows
 
 
 async def test_rows_are_those_that_the_provider_writes(

@@ -59,6 +59,7 @@ class HistoryWriting:
             return
         is_first = self.is_new_run and not self.is_written
         ordinal = 0 if is_first else hot.next_ordinal
+        hot.is_own = hot.is_own and not (is_first and hot.fence_etag is not None)
         is_left_open = is_left_open and not self.withheld and not is_ended
         hub.check_owned(self.instance_id)
         appended = await hub.histories.append(
@@ -76,6 +77,7 @@ class HistoryWriting:
                 },
                 is_continued=self.is_continued and is_first,
                 is_left_open=is_left_open if is_left_open or hot.is_left_open else None,
+                are_rows_new=hot.is_own,
             )
         )
         hot.fence_etag = appended.etag

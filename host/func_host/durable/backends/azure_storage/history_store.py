@@ -90,6 +90,8 @@ class Append:
 
     `message_ids` gives, by the place of an event, the queue message that it came in. Where
     `is_left_open` is given, the fence says whether there is something to do that no event tells.
+    Where `are_rows_new`, no row can lie where these go: inserts are cheaper than replacements in
+    an emulator, whose replacements take the longer the more rows the instance has.
     """
 
     instance_id: str
@@ -101,6 +103,7 @@ class Append:
     message_ids: Mapping[int, str]
     is_continued: bool = False
     is_left_open: bool | None = None
+    are_rows_new: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +164,8 @@ class HistoryStore:
             row = sentinel_row(append.instance_id, sentinel, is_checkpoint_complete=is_last)
             if append.is_left_open is not None:
                 row[_LEFT_OPEN] = append.is_left_open
-            etag = await self._write(append.instance_id, rows, row, etag)
+            writes = [Insert(each) if append.are_rows_new else Replace(each) for each in rows]
+            etag = await self._write(append.instance_id, writes, row, etag)
         assert etag is not None, "nothing was appended"
         return Appended(etag, events)
 
@@ -226,11 +230,11 @@ class HistoryStore:
         return self._ids.new_id()[:8].upper()
 
     async def _write(
-        self, instance_id: str, rows: Sequence[Row], sentinel: Row, etag: str | None
+        self, instance_id: str, writes: Sequence[Insert | Replace], sentinel: Row, etag: str | None
     ) -> str:
         fence = Insert(sentinel) if etag is None else Merge(sentinel, etag)
         try:
-            etags = await self._table.transact([*map(Replace, rows), fence])
+            etags = await self._table.transact([*writes, fence])
         except HttpResponseError as error:
             if error.status_code not in _CONFLICTS:
                 raise

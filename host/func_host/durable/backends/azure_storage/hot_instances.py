@@ -46,6 +46,7 @@ class HotInstance:
         carried: Activities in flight that a message in the work-item queue stands for.
         withheld_since: Since when events are withheld, on the machine's monotonic clock.
         seen: When this was last known to be true, on the monotonic clock.
+        is_own: Every row that lies in its history was written by this process, for this run.
     """
 
     record: InstanceRecord
@@ -61,6 +62,11 @@ class HotInstance:
     is_left_open: bool = False
     carried: set[int] = field(default_factory=set[int])
     withheld_since: float | None = None
+    is_own: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Note whether nothing was stored when it was made: then its history needs no reading."""
+        self.is_own = self.is_loaded
 
     @property
     def inline(self) -> set[int]:
