@@ -23,7 +23,7 @@ from func_host.invocation.invoker import Invocation
 from tests.golden.histories.orchestrators import ACTIVITIES, ORCHESTRATORS
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Collection, Mapping
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping
 
     from func_bindings.durable.context import OrchestrationContext
     from func_bindings.metadata import Trigger
@@ -177,6 +177,12 @@ class GoldenHost:
         """Wait until something is so."""
         async with asyncio.timeout(PATIENCE_S):
             while not condition():
+                await pause()
+
+    async def until_soon(self, condition: Callable[[], Awaitable[bool]]) -> None:
+        """Wait until something that has to be asked for is so."""
+        async with asyncio.timeout(PATIENCE_S):
+            while not await condition():
                 await pause()
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from func_bindings.durable.status import OrchestrationRuntimeStatus
 from func_host.durable.backend import StaleCommitError, StatusChange
 from func_host.durable.backends import rules
 from func_host.durable.backends.azure_storage.app_lease import AppLeaseSettings
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from func_host.clock import Clock, IdSource
     from func_host.durable.backend import InstanceRecord, MessageId
     from func_host.durable.backends.azure_storage.blobs import LargeValues
-    from func_host.durable.backends.azure_storage.history_store import HistoryStore
+    from func_host.durable.backends.azure_storage.history_store import HistoryStore, LoadedHistory
     from func_host.durable.backends.azure_storage.hot_instances import HotInstances
     from func_host.durable.backends.azure_storage.inbox import Inbox
     from func_host.durable.backends.azure_storage.instance_store import InstanceStore, StoredRow
@@ -248,7 +249,7 @@ class Hub:
         """Read the history, where it is not known; mend a status that a crash left behind."""
         if hot.is_loaded:
             return
-        loaded = await self.histories.load(instance_id, hot.record.execution_id)
+        loaded = await self._load_current(instance_id, hot)
         hot.stored = list(loaded.stored.events)
         hot.next_ordinal = loaded.stored.next_ordinal
         hot.fence_etag = loaded.etag
@@ -264,8 +265,32 @@ class Hub:
                 last_updated_time=completion.timestamp,
                 output=completion.result,
             )
-            if self.ownership.owns(instance_id):
-                await self.write_status(instance_id, hot)
+        if hot.record is not hot.row and self.ownership.owns(instance_id):
+            await self.write_status(instance_id, hot)
+
+    async def _load_current(self, instance_id: str, hot: HotInstance) -> LoadedHistory:
+        """Read the history of the current run: where the row is behind, the run that it is behind.
+
+        A continue-as-new writes the history, then the row. A crash in between leaves a row of the
+        run before. A row that a client has put in its place says `Pending`, or of a later start.
+        """
+        loaded = await self.histories.load(instance_id, hot.record.execution_id)
+        fence, record = loaded.stored.sentinel, hot.record
+        is_same = fence is None or fence.execution_id == record.execution_id
+        if is_same or record.runtime_status is OrchestrationRuntimeStatus.Pending:
+            return loaded
+        assert fence is not None
+        later = await self.histories.load(instance_id, fence.execution_id)
+        starts = (one for one in later.stored.events if isinstance(one, ExecutionStarted))
+        start = next(starts, None)
+        if start is None or start.timestamp <= record.created_time:
+            return loaded
+        hot.record = replace(
+            rules.new_record(start),
+            runtime_status=OrchestrationRuntimeStatus.Running,
+            last_updated_time=fence.checkpoint_completed or start.timestamp,
+        )
+        return later
 
     async def write_status(
         self, instance_id: str, hot: HotInstance, *, start: ExecutionStarted | None = None
