@@ -19,14 +19,19 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from func_host.durable.backend import BackendUnavailableError, Message, MessageId, WorkItem
+from func_host.durable.backend import (
+    BackendUnavailableError,
+    Message,
+    MessageId,
+    Release,
+    WorkItem,
+)
 from func_host.durable.codec import to_microseconds
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
     from func_host.clock import Clock
-    from func_host.durable.backend import Release
 
 READY_MAX = 20_000
 CACHED_BYTES_MAX = 16 * 1024 * 1024
@@ -184,7 +189,8 @@ class Dispatcher:
     def ask_release(self, instance_id: str, release: Release) -> None:
         """Ask the worker to hand over what it has of an instance."""
         box = self._open_box(instance_id)
-        box.release = release
+        if box.release is not Release.INSTANCE:
+            box.release = release
         self._enqueue(instance_id)
 
     def is_with_worker(self, instance_id: str) -> bool:

@@ -59,6 +59,7 @@ class ActivityDispatcher:
         clock: Time of the results.
         slots: How many run at a time.
         may_start: Asked before each start; an activity that may not start is forgotten.
+        refused: Told of the execution of one that was forgotten.
         deliver: Takes the results of this process's own activities.
         deliver_shared: Takes those of shared ones.
     """
@@ -71,6 +72,7 @@ class ActivityDispatcher:
         *,
         slots: int,
         may_start: Callable[[str], bool],
+        refused: Callable[[OrchestrationInstance], None],
         deliver: Callable[[OrchestrationInstance, ActivityResult], None],
         deliver_shared: Callable[[SharedActivity, ActivityResult], None],
     ) -> None:
@@ -80,6 +82,7 @@ class ActivityDispatcher:
         self._free = slots
         self._slots = slots
         self._may_start = may_start
+        self._refused = refused
         self._deliver = deliver
         self._deliver_shared = deliver_shared
         self._queue: deque[ActivityCall] = deque()
@@ -189,8 +192,8 @@ class ActivityDispatcher:
                     self._free -= 1
                     self._running[_key(call)] = call
                     self._start(call)
-                else:
-                    self._undispatch(call)
+                elif self._undispatch(call):
+                    self._refused(call.instance)
         finally:
             self._is_starting = False
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from func_bindings.errors import InstanceAlreadyExistsError
-from func_host.durable.backend import Fence, Message
+from func_host.durable.backend import Fence, Message, Release
 from func_host.durable.engine import commit as planning
 from func_host.durable.history import (
     ExecutionStarted,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from func_host.clock import IdSource
-    from func_host.durable.backend import Commit, MessageId, Release, StoredInstance
+    from func_host.durable.backend import Commit, MessageId, StoredInstance
     from func_host.durable.executor import Executor
     from func_host.durable.history import HistoryEvent
 
@@ -49,6 +49,7 @@ class Session:
         self.is_due = False  # what has lingered is to be committed, whatever else arrives
         self.release: Release | None = None  # what the store has asked to hand over
         self.has_excess = False  # more of its activities wait here than this process can run
+        self.is_void = False  # what is in memory is not to be gone on with
         self.failures = 0
         self._executor = executor
         self._ids = ids
@@ -90,6 +91,7 @@ class Session:
         """Drop everything, also what has arrived: the store will hand it out again."""
         self.mailbox.clear()
         self.results.clear()
+        self.is_void = False
         self.evict()
 
     def _restart(self, fence: Fence) -> None:
@@ -123,6 +125,11 @@ class Session:
         return not self._recording.draft.is_empty
 
     @property
+    def is_to_share(self) -> bool:
+        """True where something is to be handed over, once all that has arrived is committed."""
+        return self.release is not None or self.has_excess
+
+    @property
     def is_completed(self) -> bool:
         """True where the instance has ended, committed or not."""
         return self._recording.state.completed is not None
@@ -142,6 +149,11 @@ class Session:
             is_first = self._feed_message(self.mailbox.popleft(), now, advance, is_first=is_first)
         advance.is_urgent = advance.is_urgent or self._recording.must_commit
         return advance
+
+    def ask_release(self, release: Release | None) -> None:
+        """Note what the store asks to hand over; the whole instance is more than a part of it."""
+        if self.release is not Release.INSTANCE:
+            self.release = release or self.release
 
     def take_result(self, instance: OrchestrationInstance, task_id: int) -> ActivityResult | None:
         """Give and forget the result of an activity that has arrived and was not fed yet."""

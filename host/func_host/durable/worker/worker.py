@@ -75,6 +75,7 @@ class DurableWorker:
             clock,
             slots=settings.max_concurrent_activities,
             may_start=backend.owns,
+            refused=self._refused,
             deliver=self._deliver,
             deliver_shared=self._deliver_shared,
         )
@@ -154,7 +155,7 @@ class DurableWorker:
             item = await self._insistently("ask for work", self._backend.next_work_item)
             session = self._session(item.instance_id)
             session.receive(item.messages, is_replaced=item.is_replaced)
-            session.release = session.release or item.release
+            session.ask_release(item.release)
             self._wake(session)
 
     async def _receive_activities(self) -> None:
@@ -189,6 +190,13 @@ class DurableWorker:
         session.receive_result(instance, result)
         self._wake(session)
 
+    def _refused(self, instance: OrchestrationInstance) -> None:
+        """Take an instance up anew whose activity may not start: nobody would start it later."""
+        session = self._sessions.get(instance.instance_id)
+        if session is not None:
+            session.is_void = True
+            self._wake(session)
+
     def _session(self, instance_id: str) -> Session:
         session = self._sessions.get(instance_id)
         if session is None:
@@ -217,7 +225,7 @@ class DurableWorker:
 
     def _processed(self, session: Session) -> None:
         self._processing.discard(session.instance_id)
-        if session.has_work:  # it came while the session was given up
+        if session.has_work or session.is_void:  # it came while the session was given up
             self._waiting[session.instance_id] = session
         elif session.is_idle and not session.is_loaded and not session.failures:
             self._sessions.pop(session.instance_id, None)
@@ -334,11 +342,13 @@ class DurableWorker:
     async def _work_off(self, session: Session) -> None:
         """Load, feed and commit until nothing more has arrived."""
         while True:
+            if session.is_void:
+                raise StaleCommitError("An activity may not start here.")
             if not session.is_loaded:
                 advance = await self._load(session)
             elif session.has_work:
                 advance = session.advance(self._clock.now())
-            elif session.has_draft and session.is_due:
+            elif session.has_draft and (session.is_due or session.is_to_share):
                 advance = Advance(is_urgent=True)
             else:
                 break
@@ -346,8 +356,6 @@ class DurableWorker:
             if not session.is_loaded:
                 await self._hand_over(session)
                 return
-        if (session.release is not None or session.has_excess) and session.has_draft:
-            await self._carry_out(session, Advance(is_urgent=True))
         if await self._hand_over(session):
             return
         if session.has_draft:

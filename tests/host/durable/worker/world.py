@@ -195,7 +195,7 @@ class World:
     executor_options: dict[str, Any] = field(default_factory=dict[str, Any])
 
     async def __aenter__(self) -> Self:
-        self.backend = WatchedBackend(self.store, self.clock)
+        self.backend = self.make_backend()
         await self.backend.__aenter__()
         catalog = AppCatalog(self.index)
         self.worker = DurableWorker(
@@ -223,6 +223,10 @@ class World:
         self.running.cancel()
         await self._group.__aexit__(None, None, None)
         await self.backend.__aexit__(None, None, None)
+
+    def make_backend(self) -> WatchedBackend:
+        """Give the store that the worker works on."""
+        return WatchedBackend(self.store, self.clock)
 
     async def settle(self, seconds: float = 0.0) -> None:
         """Let everything happen that can; then move the clock."""
