@@ -194,11 +194,13 @@ class FakeQueues(MessageQueues):
         self._receipts += 1
         message, until = self.messages[queue_id], self._clock.monotonic() + invisible_s
         message.receipt, message.visible_at = self._receipts, until
+        envelope = message.envelope
         return Ticket(
             partition=message.partition,
             queue_id=queue_id,
             receipt=str(self._receipts),
             until=until,
+            key=envelope.activity_id if isinstance(envelope, Envelope) else "",
         )
 
     def _visible(self, partition: int | None, invisible_s: float) -> list[Received]:
