@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 APP = Path(__file__).parent / "apps" / "sagas"
 BASE = "/runtime/webhooks/durabletask"
-_PROVIDER = "AzureFunctionsJobHost__extensions__durableTask__storageProvider__"
+_DURABLE = "AzureFunctionsJobHost__extensions__durableTask__"
+_PROVIDER = f"{_DURABLE}storageProvider__"
 
 
 class Sagas:
@@ -36,17 +37,27 @@ class Sagas:
         folder: For logs.
         hosts: How many.
         visibility_s: For how long a claim hides a message; 60 by default, as in production.
+        activities_max: How many activities a host runs at a time.
     """
 
     def __init__(
-        self, azurite: Azurite, folder: Path, hosts: int, *, visibility_s: int | None = None
+        self,
+        azurite: Azurite,
+        folder: Path,
+        hosts: int,
+        *,
+        visibility_s: int | None = None,
+        activities_max: int | None = None,
     ) -> None:
         self.hub = new_hub_name()
         self.witness = folder / "witness.log"
+        self.witness.touch()
         self._connection = parse_connection_string(azurite.connection_string, setting="test")
         settings = {"WITNESS_LOG": str(self.witness)}
         if visibility_s is not None:
             settings[f"{_PROVIDER}controlQueueVisibilityTimeout"] = f"00:00:{visibility_s:02d}"
+        if activities_max is not None:
+            settings[f"{_DURABLE}maxConcurrentActivityFunctions"] = str(activities_max)
         self.hosts: list[HostProcess] = []
         for number in range(hosts):
             place = folder / f"host-{number}"
@@ -126,6 +137,10 @@ class Sagas:
             entry = json.loads(line)
             found[entry["instance"], entry["step"]].append(entry["token"])
         return found
+
+    def processes(self) -> set[int]:
+        """Give the processes that have run activities."""
+        return {json.loads(line)["process"] for line in self.witness.read_text().splitlines()}
 
     async def rows(self, *tables: str) -> list[dict[str, Any]]:
         """Give all rows of tables of the hub, with when they were written."""

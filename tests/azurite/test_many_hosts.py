@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from func_host.clock import SystemClock
-from tests.azurite.sagas import Sagas
+from tests.azurite.sagas import BASE, Sagas
 from tests.e2e.host_process import wait_until
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ EMULATOR_SILENCE_S = 90.0
 """Azurite stops answering about once a minute where many messages have passed."""
 
 BALANCED_S = 60.0
+SEEN_S = 30.0
 LEASE_S = 30.0
 
 
@@ -171,3 +172,40 @@ async def test_a_host_that_stops_in_order_hands_over_at_once(
         assert time.monotonic() - stopped_at < 40
         assert {step: len(runs) for step, runs in sagas.began().items() if len(runs) > 1} == {}
         await sagas.check_witness()
+
+
+async def test_what_a_host_cannot_run_soon_others_run(azurite: Azurite, tmp_path: Path) -> None:
+    """Activities beyond those of its slots, and as many more, go where there is room."""
+    with Sagas(azurite, tmp_path, 2, activities_max=2) as sagas:
+        await _wait_until_balanced(sagas, 2)
+        (host, other), steps = sagas.hosts, 24
+        assert sagas.start(host, "wide", "wide-1", {"steps": steps, "seconds": 1})
+        sagas.wait_for_ends(other, {"wide-1"}, "wide-", END_S)
+
+        assert len(sagas.processes()) == 2
+        assert {step: len(runs) for step, runs in sagas.began().items() if len(runs) > 1} == {}
+        assert len(sagas.statuses(host, "wide-")["wide-1"]["output"]) == steps
+        assert not await sagas.messages()
+
+
+async def test_another_host_sees_an_activity_that_lasts(azurite: Azurite, tmp_path: Path) -> None:
+    """Within half a minute, though only its owner knows at first; it is not run twice for that."""
+    with Sagas(azurite, tmp_path, 2) as sagas:
+        await _wait_until_balanced(sagas, 2)
+        host, other = sagas.hosts
+        assert sagas.start(host, "slow", "slow-1", {"steps": 1, "seconds": 40})
+        wait_until(lambda: len(sagas.began()) == 1, "it has begun")
+
+        def events(asked: HostProcess) -> list[str]:
+            answer = asked.client.get(f"{BASE}/instances/slow-1", params={"showHistory": "true"})
+            return [event["EventType"] for event in answer.json().get("historyEvents", ())]
+
+        def is_listed() -> bool:
+            return all("TaskScheduled" in events(asked) for asked in (host, other))
+
+        assert any("TaskScheduled" in events(asked) for asked in (host, other))  # its owner's
+        wait_until(is_listed, "both hosts know of it", SEEN_S)
+        sagas.wait_for_ends(other, {"slow-1"}, "slow-", 60)
+
+        assert len(sagas.began()["slow-1", 0]) == 1
+        assert not await sagas.messages()

@@ -18,7 +18,12 @@ WITNESS = Path(os.environ["WITNESS_LOG"])
 def work(call: dict[str, Any]) -> str:
     """Take a moment; what is given is another text each time."""
     token = uuid.uuid4().hex  # noqa: TID251 -- an app, which knows no host
-    entry = {"instance": call["instance"], "step": call["step"], "token": token}
+    entry = {
+        "instance": call["instance"],
+        "step": call["step"],
+        "token": token,
+        "process": os.getpid(),
+    }
     with WITNESS.open("a") as log:
         log.write(json.dumps(entry) + "\n")
     time.sleep(call.get("seconds", 0.05))
@@ -58,6 +63,17 @@ async def slow(context: OrchestrationContext) -> list[str]:
         )
         for step in range(plan["steps"])
     ]
+
+
+@orchestration_trigger
+async def wide(context: OrchestrationContext) -> list[str]:
+    """Steps that last, all at once."""
+    me, plan = context.instance_id, context.get_input()
+    calls = [
+        context.call_activity(work, {"instance": me, "step": step, "seconds": plan["seconds"]})
+        for step in range(plan["steps"])
+    ]
+    return await context.task_all(calls)
 
 
 @http_route("block")

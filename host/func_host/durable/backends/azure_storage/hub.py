@@ -47,9 +47,6 @@ LONGEST_PAUSE_WHILE_ACTIVE_S: Final = 1.0
 
 _ACTIVE_S: Final = 60.0
 
-TIMER_GRACE_S: Final = 10
-"""A timer that is fired from memory shows up in its queue this much later, if nobody took it."""
-
 _MERGE_TRIES: Final = 5
 _AT_ONCE: Final = 16
 _HIDDEN_MAX_S: Final = timedelta(days=7).total_seconds()
@@ -377,10 +374,7 @@ class Hub:
 
     def hidden_s(self, visible_at: datetime | None) -> float:
         """Tell for how long a message is put invisible that is delivered from memory."""
-        delay_s = self.delay_s(visible_at)
-        if delay_s <= 0:
-            return self.settings.visibility_s
-        return min(delay_s + TIMER_GRACE_S, _HIDDEN_MAX_S)
+        return self.delay_s(visible_at) or self.settings.visibility_s
 
     async def put(
         self, envelope: Envelope, visible_at: datetime | None = None
@@ -411,6 +405,8 @@ class Hub:
         self._active_at = self.pacing.monotonic()
         now = to_microseconds(self.clock.now())
         due = now if visible_at is None else to_microseconds(visible_at)
+        if ticket is not None:
+            ticket.due = self.pacing.monotonic() + max(0, due - now) / 1_000_000
         arrival, is_delayed = self.inbox.add(
             instance_id,
             event,

@@ -79,7 +79,8 @@ class TicketKeeper:
             await asyncio.gather(*(self._renew_one(queues, ticket) for ticket in some))
 
     def _is_ending(self, ticket: Ticket, now: float) -> bool:
-        if ticket.partition is not None and not self._owns(ticket.partition):
+        is_owned = ticket.partition is None or self._owns(ticket.partition)
+        if not is_owned or now < ticket.due:
             return False
         margin_s = min(self._visibility_s(ticket) * _MARGIN, _MARGIN_MAX_S)
         return ticket.until <= now + margin_s + _LOOK_S

@@ -19,6 +19,7 @@ class Ticket:
         queue_id: Id of the message in its queue.
         receipt: What the queue asks for; another one after each renewal.
         until: When the message becomes visible, on the machine's monotonic clock.
+        due: When the message is to be delivered, on the same clock: before that it hides by itself.
         is_renewing: A renewal is on its way: the receipt is about to change.
         key: What its sender called the message: a queue may hold it twice, where an answer was
             lost.
@@ -28,6 +29,7 @@ class Ticket:
     queue_id: str
     receipt: str
     until: float
+    due: float = 0.0
     is_renewing: bool = False
     key: str = ""
 
