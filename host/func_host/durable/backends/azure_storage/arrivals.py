@@ -292,6 +292,8 @@ class Arrivals:
     async def settle(self, instance_id: str, hot: HotInstance) -> list[MessageId]:
         """Let go of what the history has consumed, though its commit seemed to fail; give it."""
         hub, inbox = self._hub, self._hub.inbox
+        if hot.is_ended and hot.is_dirty:
+            await hub.write_status(instance_id, hot)
         gone: list[Ticket] = []
         consumed: list[MessageId] = []
         for message in inbox.of(instance_id):
@@ -300,7 +302,7 @@ class Arrivals:
             is_consumed = identity in hot.consumed_ids
             if ticket is not None:
                 is_consumed = _is_consumed(message.event, ticket, hot)
-            if not is_consumed:
+            if not is_consumed or (hot.is_ended and _is_of_parent(message.event)):
                 continue
             consumed.append(message.id)
             inbox.remove(instance_id, (message.id,))
@@ -312,6 +314,10 @@ class Arrivals:
                 inbox.set_open(instance_id, is_open=True)
             else:
                 gone.append(ticket)
+        if hot.is_ended:
+            inbox.set_open(instance_id, is_open=False)
+            claim = inbox.unclaim(instance_id)
+            gone += [] if claim is None else [claim.ticket]
         await hub.delete(gone)
         return consumed
 
@@ -345,6 +351,11 @@ def _target_of(received: Received) -> str:
 def _is_open(hot: HotInstance) -> bool:
     is_told = hot.is_left_open or hot.record.parked is not None
     return is_told or hot.is_unanswered or bool(hot.withheld)
+
+
+def _is_of_parent(event: MessageEvent) -> bool:
+    """Tell whether a parent asks for a child: one that has ended tells it so again."""
+    return isinstance(event, ExecutionStarted) and event.parent_instance is not None
 
 
 def _is_consumed(event: MessageEvent, ticket: Ticket, hot: HotInstance) -> bool:

@@ -19,6 +19,7 @@ from func_host.durable.backend import (
     BackendFeatures,
     BackendUnavailableError,
     Fence,
+    StaleCommitError,
     StoredInstance,
 )
 from func_host.durable.backends import rules
@@ -624,13 +625,22 @@ class AzureStorageBackend:
             if not self._ownership.owns(instance_id):
                 self._hub.forget(instance_id)
                 return
-            hot = await self._hub.instance(instance_id)
-            if hot is not None:
-                await self._hub.with_history(instance_id, hot)
-                self._direct.consumed(await self._arrivals.settle(instance_id, hot))
-                if hot.is_ended:  # by a commit that seemed to fail
-                    self._completions.ended(instance_id)
+            try:
+                await self._settle(instance_id)
+            except StaleCommitError:  # lost at this moment
+                self._hub.forget(instance_id)
+                return
             self._hub.dispatcher.abandon(instance_id)
+
+    async def _settle(self, instance_id: str) -> None:
+        """Tell whoever waits of what is stored, though its commit seemed to fail."""
+        hot = await self._hub.instance(instance_id)
+        if hot is None:
+            return
+        await self._hub.with_history(instance_id, hot)
+        self._direct.consumed(await self._arrivals.settle(instance_id, hot))
+        if hot.is_ended:
+            self._completions.ended(instance_id)
 
     # What hosts share
 
