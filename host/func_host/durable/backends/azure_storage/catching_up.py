@@ -61,8 +61,11 @@ class StatusWriter:
                 return
             try:
                 await hub.write_status(instance_id, hot)
-            except (BackendError, *STORAGE_ERRORS) as error:
+            except BackendError as error:
                 logger.warning("a status could not be written", extra={REASON: str(error)})
+            except STORAGE_ERRORS as error:
+                logger.warning("a status could not be written", extra={REASON: str(error)})
+                hub.has_unwritten.set()
 
 
 class LongActivities:

@@ -89,6 +89,10 @@ class TicketKeeper:
         return self._work_item_s if ticket.partition is None else self._control_s
 
     async def _renew_one(self, queues: MessageQueues, ticket: Ticket) -> None:
+        with self._lock:
+            is_held = self._held.get(ticket.queue_id) is ticket
+        if not is_held:  # it may be about to be deleted, which a new receipt would foil
+            return
         try:
             is_kept = await queues.hide(ticket, invisible_s=self._visibility_s(ticket))
         except STORAGE_ERRORS as error:

@@ -75,6 +75,8 @@ class Sharing:
         await self._put_all(instance_id, hot, free, is_held=False)
         hot.carried.update(action.id for action in (*mine, *free))
         await self._write(instance_id, hot)
+        for one in held:  # only now: what a fault has left in the queue is to show up for others
+            hub.keeper.hold(_ticket_of(one))
         return held
 
     async def _put_all(
@@ -118,8 +120,6 @@ class Sharing:
         )
         invisible_s = hub.settings.work_item_visibility_s if is_held else 0
         ticket = await hub.queues.put(envelope, invisible_s=invisible_s)
-        if is_held:
-            hub.keeper.hold(ticket)
         instance = OrchestrationInstance(instance_id, execution_id)
         return SharedActivity(instance, action, ActivityTicket(ticket, episode))
 
@@ -175,3 +175,8 @@ class Sharing:
             await hub.queues.hide(dropped.claim.ticket, invisible_s=0)
         else:
             await hub.queues.delete(dropped.claim.ticket)
+
+
+def _ticket_of(activity: SharedActivity) -> Ticket:
+    assert isinstance(activity.ticket, ActivityTicket)
+    return activity.ticket.ticket

@@ -167,26 +167,32 @@ class FakeQueues(MessageQueues):
         self, ticket: Ticket, *, invisible_s: float, content: Envelope | None = None
     ) -> bool:
         await self._wait_for_renewal(ticket)
-        await self.line.ask("hide")
-        message = self._mine(ticket)
-        if message is None:
-            return False
-        if content is not None:
-            message.envelope = content
-        renewed = self._renewed(ticket.queue_id, invisible_s)
-        self.line.answer("hide")
-        ticket.receipt, ticket.until = renewed.receipt, renewed.until
+        ticket.is_renewing, receipt = True, ticket.receipt
+        try:
+            await self.line.ask("hide")
+            message = self._mine(ticket.queue_id, receipt)
+            if message is None:
+                return False
+            if content is not None:
+                message.envelope = content
+            renewed = self._renewed(ticket.queue_id, invisible_s)
+            self.line.answer("hide")
+            ticket.receipt, ticket.until = renewed.receipt, renewed.until
+        finally:
+            ticket.is_renewing = False
         return True
 
     async def delete(self, ticket: Ticket) -> None:
         await self._wait_for_renewal(ticket)
+        receipt = ticket.receipt
         await self.line.ask("delete")
-        if self._mine(ticket) is not None:
-            self.messages[ticket.queue_id].partition = -1
+        message = self._mine(ticket.queue_id, receipt)
+        if message is not None:
+            message.partition = -1
 
-    def _mine(self, ticket: Ticket) -> Stored | None:
-        message = self.messages.get(ticket.queue_id)
-        if message is None or message.partition == -1 or str(message.receipt) != ticket.receipt:
+    def _mine(self, queue_id: str, receipt: str) -> Stored | None:
+        message = self.messages.get(queue_id)
+        if message is None or message.partition == -1 or str(message.receipt) != receipt:
             return None
         return message
 
