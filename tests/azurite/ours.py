@@ -10,7 +10,9 @@ from func_host.durable.backends.azure_storage.table_rows import (
     PARKED,
 )
 
-OUR_COLUMNS: Final = frozenset({CHECKPOINT_TOKEN, MESSAGE_ID, PARKED, "IsLeftOpen"})
+OUR_COLUMNS: Final = frozenset(
+    {CHECKPOINT_TOKEN, MESSAGE_ID, PARKED, "IsLeftOpen", "ConsumedMessages"}
+)
 """Columns that the provider does not know."""
 
 OUR_VALUES: Final = frozenset({"FailureDetails"})

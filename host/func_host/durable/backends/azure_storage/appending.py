@@ -78,8 +78,10 @@ class HistoryWriting:
                 is_continued=self.is_continued and is_first,
                 is_left_open=is_left_open if is_left_open or hot.is_left_open else None,
                 are_rows_new=hot.is_own,
+                unconfirmed=hot.unconfirmed if hot.unconfirmed or hot.tells_consumed else None,
             )
         )
+        hot.tells_consumed = bool(hot.unconfirmed)
         hot.fence_etag = appended.etag
         hot.is_left_open = is_left_open
         hot.next_ordinal = ordinal + len(parts.events)

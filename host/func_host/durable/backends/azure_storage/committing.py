@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from func_host.durable.history import HistoryEvent
 
 _PUTS_AT_ONCE: Final = 16
+_UNCONFIRMED_MAX: Final = 200
 _RESULTS = (TaskCompleted, TaskFailed)
 
 
@@ -144,6 +145,7 @@ class Committer:
         message_ids = {
             id(event): by_event[id(event)] for event in commit.events if id(event) in by_event
         }
+        self._note_unrecorded(commit, hot)
         start = commit.started
         execution_id = hot.record.execution_id
         is_continued = False
@@ -167,6 +169,26 @@ class Committer:
         # Of what is in flight, some is carried by messages: only the rest needs this process.
         is_left_open = commit.open_activities > len(hot.carried)
         return _Step(commit, hot, writing, unwritten, is_left_open)
+
+    def _note_unrecorded(self, commit: Commit, hot: HotInstance) -> None:
+        """Keep in mind what is consumed for whatever run is current, and has no row.
+
+        Such is what a run has consumed before another one followed it: if it comes again, because
+        it could not be deleted, that other run must not take it.
+        """
+        recorded = {id(event) for event in commit.events}
+        inbox = self._hub.inbox
+        unrecorded = [
+            identity
+            for message in inbox.of(commit.instance_id)
+            if message.id in commit.consumed
+            and message.execution_id is None
+            and id(message.event) not in recorded
+            and (identity := inbox.identity_of(message.id)) is not None
+        ]
+        if unrecorded:
+            hot.unconfirmed = (*hot.unconfirmed, *unrecorded)[-_UNCONFIRMED_MAX:]
+            hot.consumed_ids.update(unrecorded)
 
     async def _write(self, step: _Step) -> list[_Sent]:
         """Write the history; give what was sent."""
@@ -323,8 +345,9 @@ class Committer:
             if not step.writing.is_written:
                 hot.next_ordinal = 0
         hot.stored += step.writing.stored
+        in_flight = hot.inline
         hot.withheld = step.writing.withheld
-        hot.withheld_since = self._withheld_since(hot)
+        hot.withheld_since = self._withheld_since(hot, in_flight)
         hot.record = replace(
             record,
             runtime_status=commit.status.runtime_status,
@@ -354,10 +377,13 @@ class Committer:
         elif hot.record.runtime_status is not before.runtime_status:
             self._hub.has_unwritten.set()
 
-    def _withheld_since(self, hot: HotInstance) -> float | None:
+    def _withheld_since(self, hot: HotInstance, before: set[int]) -> float | None:
+        """Tell since when something is withheld; another activity than before begins anew."""
         if not hot.inline:
             return None
-        return hot.withheld_since or self._hub.pacing.monotonic()
+        if hot.withheld_since is None or hot.inline.isdisjoint(before):
+            return self._hub.pacing.monotonic()
+        return hot.withheld_since
 
     # Claims
 
@@ -396,6 +422,7 @@ class Committer:
         if step.is_new_run:
             self._drop_other_runs(step, gone)
         await hub.delete(gone.values())
+        step.hot.unconfirmed = ()
         if commit.status.runtime_status.is_terminal:
             await hub.drop_messages(instance_id, but_starts_of_others=True)
             kept = {message.id for message in hub.inbox.of(instance_id)}

@@ -71,17 +71,27 @@ _CONFLICTS: Final = frozenset({409, 412})
 _LEFT_OPEN: Final = "IsLeftOpen"
 """A column of ours in the sentinel: the instance is to be looked at again after a crash."""
 
+_CONSUMED: Final = "ConsumedMessages"
+"""A column of ours in the sentinel: messages that a run has consumed which another one followed.
+
+Their events have no rows any more, and their messages may not be deleted yet.
+"""
+
 _BLOBS_AT_ONCE: Final = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadedHistory:
-    """A history as it is stored, with the ETag of its fence and the messages it has consumed."""
+    """A history as it is stored, with the ETag of its fence and the messages it has consumed.
+
+    `unconfirmed` are those that only the fence tells of.
+    """
 
     stored: StoredHistory
     etag: str | None
     consumed_ids: frozenset[str]
     is_left_open: bool
+    unconfirmed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +100,7 @@ class Append:
 
     `message_ids` gives, by the place of an event, the queue message that it came in. Where
     `is_left_open` is given, the fence says whether there is something to do that no event tells.
+    Where `unconfirmed` is given, the fence tells of these consumed messages.
     Where `are_rows_new`, no row can lie where these go: inserts are cheaper than replacements in
     an emulator, whose replacements take the longer the more rows the instance has.
     """
@@ -104,6 +115,7 @@ class Append:
     is_continued: bool = False
     is_left_open: bool | None = None
     are_rows_new: bool = False
+    unconfirmed: Sequence[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,20 +142,23 @@ class HistoryStore:
         rows: list[Row] = []
         etag: str | None = None
         is_left_open = False
+        unconfirmed: tuple[str, ...] = ()
         query = self._table.query_entities(history_filter(instance_id, execution_id))
         async for entity in query:
             row = read_row(entity)
             if row[ROW_KEY] == SENTINEL:
                 etag = _etag_of(entity)
                 is_left_open = bool(row.get(_LEFT_OPEN))
+                unconfirmed = tuple((text_of(row, _CONSUMED) or "").split())
             rows.append(row)
         rows = await self._with_blobs(rows)
         consumed = {text_of(row, MESSAGE_ID) for row in rows} - {None}
         return LoadedHistory(
             stored=_without_first_generation(read_history(rows, execution_id)),
             etag=etag,
-            consumed_ids=frozenset(str(one) for one in consumed),
+            consumed_ids=frozenset(str(one) for one in consumed) | set(unconfirmed),
             is_left_open=is_left_open,
+            unconfirmed=unconfirmed,
         )
 
     async def append(self, append: Append) -> Appended:
@@ -164,6 +179,8 @@ class HistoryStore:
             row = sentinel_row(append.instance_id, sentinel, is_checkpoint_complete=is_last)
             if append.is_left_open is not None:
                 row[_LEFT_OPEN] = append.is_left_open
+            if append.unconfirmed is not None:
+                row[_CONSUMED] = " ".join(append.unconfirmed)
             writes = [Insert(each) if append.are_rows_new else Replace(each) for each in rows]
             etag = await self._write(append.instance_id, writes, row, etag)
         assert etag is not None, "nothing was appended"

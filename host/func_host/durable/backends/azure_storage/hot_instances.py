@@ -45,6 +45,8 @@ class HotInstance:
         is_left_open: The fence says that there is something to do, though no event does.
         carried: Activities in flight that a message in the work-item queue stands for.
         withheld_since: Since when events are withheld, on the machine's monotonic clock.
+        unconfirmed: Consumed messages that have no rows and may not be deleted yet.
+        tells_consumed: The fence has a list of such messages, maybe of others.
         seen: When this was last known to be true, on the monotonic clock.
         is_own: Every row that lies in its history was written by this process, for this run.
     """
@@ -62,6 +64,8 @@ class HotInstance:
     is_left_open: bool = False
     carried: set[int] = field(default_factory=set[int])
     withheld_since: float | None = None
+    unconfirmed: tuple[str, ...] = ()
+    tells_consumed: bool = False
     is_own: bool = field(init=False)
 
     def __post_init__(self) -> None:

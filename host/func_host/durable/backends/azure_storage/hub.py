@@ -254,6 +254,8 @@ class Hub:
         hot.is_loaded = True
         hot.is_left_open = loaded.is_left_open
         hot.carried = unanswered(hot.stored)
+        hot.unconfirmed = loaded.unconfirmed
+        hot.tells_consumed = bool(loaded.unconfirmed)
         completion = hot.completion
         if completion is not None and not hot.is_ended:
             hot.record = replace(

@@ -29,7 +29,7 @@ def test_the_settings_of_the_provider_are_those_of_the_hub() -> None:
 
     assert settings.partition_count == 7
     assert settings.buffer_max == 100
-    assert settings.visibility_s == 10
+    assert settings.visibility_s == 9.5
     assert settings.polling_interval_max_s == 2
 
 
