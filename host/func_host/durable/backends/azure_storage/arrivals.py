@@ -56,6 +56,9 @@ _DELAY_MAX_S: Final = 600
 _ROW_COMES_WITHIN: Final = timedelta(minutes=17)
 """After this long a start whose status row never came is dropped; the provider tries ten times."""
 
+_CLOCKS_APART_MAX: Final = timedelta(minutes=5)
+"""A row says when its client created it, a message when the service took it."""
+
 _SUSPICIOUS_COUNT: Final = 8
 _AT_ONCE: Final = 16
 _ROOM: Final = 16
@@ -234,7 +237,7 @@ class Arrivals:
     async def _wait_for_row(self, received: Received, *, created: datetime | None) -> None:
         """Put a start off whose status row is not there yet; drop it where it never will be."""
         inserted = received.inserted or self._hub.pacing.now()
-        is_old = created is not None and inserted < created
+        is_old = created is not None and inserted < created - _CLOCKS_APART_MAX
         if is_old or self._hub.pacing.now() - inserted > _ROW_COMES_WITHIN:
             await self._hub.queues.delete(received.ticket)
         else:
@@ -252,7 +255,7 @@ class Arrivals:
             return
         await hub.with_history(instance_id, hot)
         if hot.is_ended:
-            await hub.queues.delete(received.ticket)
+            await self._receive_late(instance_id, hot, received)
             return
         if isinstance(event, GenericEvent) or _is_consumed(event, received.ticket, hot):
             await self._came_again(instance_id, hot, received, envelope)
@@ -274,6 +277,14 @@ class Arrivals:
             self._hub.inbox.attach(held, ticket)
         else:
             await self._hub.queues.delete(ticket)
+
+    async def _receive_late(self, instance_id: str, hot: HotInstance, received: Received) -> None:
+        """Drop what comes after the end, unless a client has put a new instance in its place."""
+        stored = await self._hub.instances.get(instance_id, fetch_input=False)
+        if stored is None or stored.record.execution_id == hot.record.execution_id:
+            await self._hub.queues.delete(received.ticket)
+        else:
+            await self._put_off(received)  # the start of the new one is on its way
 
     async def _came_again(
         self, instance_id: str, hot: HotInstance, received: Received, envelope: Envelope

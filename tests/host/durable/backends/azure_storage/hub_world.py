@@ -334,6 +334,9 @@ class FakeInstances(InstanceStore):
         self.line.answer("insert row")
         return etag
 
+    async def insert_child(self, start: ExecutionStarted) -> str | None:
+        return await self.insert(start, start.timestamp, message_blob=None)
+
     def write(self, start: ExecutionStarted, now: datetime) -> str:
         """Write the row of a new instance, as a client of another host does."""
         instance_id = start.orchestration_instance.instance_id
