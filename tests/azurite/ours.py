@@ -11,7 +11,7 @@ from func_host.durable.backends.azure_storage.table_rows import (
 )
 
 OUR_COLUMNS: Final = frozenset(
-    {CHECKPOINT_TOKEN, MESSAGE_ID, PARKED, "IsLeftOpen", "ConsumedMessages"}
+    {CHECKPOINT_TOKEN, MESSAGE_ID, PARKED, "IsLeftOpen", "ConsumedMessages", "FollowedExecutionId"}
 )
 """Columns that the provider does not know."""
 

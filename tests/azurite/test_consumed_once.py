@@ -8,12 +8,12 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from azure.core.exceptions import ServiceResponseError
 
-from func_host.durable.backend import BackendUnavailableError
+from func_host.durable.backend import BackendUnavailableError, Fence
 from func_host.durable.backends.azure_storage.client import StorageClients
 from func_host.durable.backends.azure_storage.client_transport import StorageTransport
 from func_host.durable.history import OrchestratorCompleted, OrchestratorStarted
 from func_host.testing.clock import SimulatedClock
-from func_host.testing.conformance.world import World, ids_of, names_of
+from func_host.testing.conformance.world import Run, Status, World, ids_of, names_of
 from tests.azurite.store import AzuriteStore
 
 if TYPE_CHECKING:
@@ -75,3 +75,35 @@ async def test_an_event_read_before_continue_as_new_is_not_read_after_it(
 
     await world.expect_idle()
     assert list(await world.backend.get_history("one")) == list(events)
+
+
+async def test_a_run_that_has_followed_one_of_which_no_status_was_written_goes_on(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The row may still say that the first one is to begin: it does not begin again."""
+    send = StorageTransport.send
+    first = await world.create("one")
+    item = await world.take()
+    now = world.clock.now()
+    second = world.start_of("one", execution_id="second")
+    run = Run(world, first, Fence("first", 0))
+    begun = (OrchestratorStarted(timestamp=now), first, OrchestratorCompleted(timestamp=now))
+    await run.commit(run.plan(*begun, started=first, consumed=ids_of(item), open_activities=1))
+
+    async def merge_nothing(transport: StorageTransport, request: Any, **config: Any) -> Any:
+        if request.method == "PATCH":
+            raise ServiceResponseError("the line broke")
+        return await send(transport, request, **config)
+
+    followed = (OrchestratorStarted(timestamp=now), second, OrchestratorCompleted(timestamp=now))
+    step = run.plan(*followed, started=second)
+    with monkeypatch.context() as patch:
+        patch.setattr(StorageTransport, "send", merge_nothing)
+        with pytest.raises(BackendUnavailableError):
+            await run.commit(step)
+    await world.crash()
+
+    stored = await world.backend.load("one")
+    assert stored is not None
+    assert (stored.fence.execution_id, list(stored.history)) == ("second", list(followed))
+    assert (await world.status_of("one")).runtime_status is Status.Running

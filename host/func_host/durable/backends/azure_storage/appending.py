@@ -61,6 +61,12 @@ class HistoryWriting:
         ordinal = 0 if is_first else hot.next_ordinal
         hot.is_own = hot.is_own and not (is_first and hot.fence_etag is not None)
         is_left_open = is_left_open and not self.withheld and not is_ended
+        is_continued = self.is_continued and is_first
+        follows = None
+        if is_continued:
+            follows = hot.record.execution_id
+        elif is_first and hot.fence_etag is not None:
+            follows = ""
         hub.check_owned(self.instance_id)
         appended = await hub.histories.append(
             Append(
@@ -75,10 +81,11 @@ class HistoryWriting:
                     for place, event in enumerate(parts.events)
                     if id(event) in self.message_ids
                 },
-                is_continued=self.is_continued and is_first,
+                is_continued=is_continued,
                 is_left_open=is_left_open if is_left_open or hot.is_left_open else None,
                 are_rows_new=hot.is_own,
                 unconfirmed=hot.unconfirmed if hot.unconfirmed or hot.tells_consumed else None,
+                follows=follows,
             )
         )
         hot.tells_consumed = bool(hot.unconfirmed)

@@ -77,6 +77,12 @@ _CONSUMED: Final = "ConsumedMessages"
 Their events have no rows any more, and their messages may not be deleted yet.
 """
 
+_FOLLOWS: Final = "FollowedExecutionId"
+"""A column of ours in the sentinel: the run that this one has followed by continue-as-new.
+
+The status row may still be of that one, where the host died before it had written it.
+"""
+
 _BLOBS_AT_ONCE: Final = 8
 
 
@@ -84,7 +90,8 @@ _BLOBS_AT_ONCE: Final = 8
 class LoadedHistory:
     """A history as it is stored, with the ETag of its fence and the messages it has consumed.
 
-    `unconfirmed` are those that only the fence tells of.
+    `unconfirmed` are those that only the fence tells of. `follows` is the run that the current one
+    has followed by continue-as-new.
     """
 
     stored: StoredHistory
@@ -92,6 +99,7 @@ class LoadedHistory:
     consumed_ids: frozenset[str]
     is_left_open: bool
     unconfirmed: tuple[str, ...] = ()
+    follows: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +108,8 @@ class Append:
 
     `message_ids` gives, by the place of an event, the queue message that it came in. Where
     `is_left_open` is given, the fence says whether there is something to do that no event tells.
-    Where `unconfirmed` is given, the fence tells of these consumed messages.
+    Where `unconfirmed` is given, the fence tells of these consumed messages; where `follows` is,
+    which run this one has followed, if any.
     Where `are_rows_new`, no row can lie where these go: inserts are cheaper than replacements in
     an emulator, whose replacements take the longer the more rows the instance has.
     """
@@ -116,6 +125,7 @@ class Append:
     is_left_open: bool | None = None
     are_rows_new: bool = False
     unconfirmed: Sequence[str] | None = None
+    follows: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +153,7 @@ class HistoryStore:
         etag: str | None = None
         is_left_open = False
         unconfirmed: tuple[str, ...] = ()
+        follows: str | None = None
         query = self._table.query_entities(history_filter(instance_id, execution_id))
         async for entity in query:
             row = read_row(entity)
@@ -150,6 +161,7 @@ class HistoryStore:
                 etag = _etag_of(entity)
                 is_left_open = bool(row.get(_LEFT_OPEN))
                 unconfirmed = tuple((text_of(row, _CONSUMED) or "").split())
+                follows = text_of(row, _FOLLOWS) or None
             rows.append(row)
         rows = await self._with_blobs(rows)
         consumed = {text_of(row, MESSAGE_ID) for row in rows} - {None}
@@ -159,6 +171,7 @@ class HistoryStore:
             consumed_ids=frozenset(str(one) for one in consumed) | set(unconfirmed),
             is_left_open=is_left_open,
             unconfirmed=unconfirmed,
+            follows=follows,
         )
 
     async def append(self, append: Append) -> Appended:
@@ -181,6 +194,8 @@ class HistoryStore:
                 row[_LEFT_OPEN] = append.is_left_open
             if append.unconfirmed is not None:
                 row[_CONSUMED] = " ".join(append.unconfirmed)
+            if append.follows is not None:
+                row[_FOLLOWS] = append.follows
             writes = [Insert(each) if append.are_rows_new else Replace(each) for each in rows]
             etag = await self._write(append.instance_id, writes, row, etag)
         assert etag is not None, "nothing was appended"

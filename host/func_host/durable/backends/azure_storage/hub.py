@@ -275,14 +275,15 @@ class Hub:
         """
         loaded = await self.histories.load(instance_id, hot.record.execution_id)
         fence, record = loaded.stored.sentinel, hot.record
-        is_same = fence is None or fence.execution_id == record.execution_id
-        if is_same or record.runtime_status is OrchestrationRuntimeStatus.Pending:
+        if fence is None or fence.execution_id == record.execution_id:
             return loaded
-        assert fence is not None
+        is_behind = loaded.follows == record.execution_id  # our own hosts say so
+        if not is_behind and record.runtime_status is OrchestrationRuntimeStatus.Pending:
+            return loaded
         later = await self.histories.load(instance_id, fence.execution_id)
         starts = (one for one in later.stored.events if isinstance(one, ExecutionStarted))
         start = next(starts, None)
-        if start is None or start.timestamp <= record.created_time:
+        if start is None or not (is_behind or start.timestamp > record.created_time):
             return loaded
         hot.record = replace(
             rules.new_record(start),
