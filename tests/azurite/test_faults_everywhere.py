@@ -493,8 +493,11 @@ class Case:
         return sum(one.approximate_message_count or 0 for one in found)
 
     async def _until_queues_are_empty(self) -> None:
-        """Let the time pass for which messages are hidden, as often as it takes."""
-        while await self._message_count():
+        """Let the time pass for which messages are hidden, as often as it takes.
+
+        A start that its user repeated may stay for long: its row might still come.
+        """
+        while await self._message_count() > self.repeated.count("start"):
             await self._hidden.show(self.place.clients)
             await SystemClock().sleep(0.5)
 
@@ -528,7 +531,9 @@ class Case:
             (completed,) = [one for one in history if isinstance(one, ExecutionCompleted)]
             assert row["Output"] == completed.result
         (row,) = [row for row in rows if row[PARTITION_KEY] == "one"]
-        assert json.loads(str(row["Output"])) == self.scenario.output, await self._left()
+        if not any(what.startswith("raise far") for what in self.repeated):
+            # An event that its user raises twice may well take the place of the next one.
+            assert json.loads(str(row["Output"])) == self.scenario.output, await self._left()
         self._check_calls()
         await self._check_host(histories["one"])
 
