@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from func_host.durable.backend import Message, MessageId
+from func_host.durable.backend import Message, MessageId, Release
 from func_host.durable.backends import dispatch
 from func_host.durable.backends.dispatch import Arrival, Dispatcher
 from func_host.durable.codec import to_microseconds
@@ -149,3 +149,57 @@ async def test_what_is_told_twice_is_handed_out_once() -> None:
     dispatcher.arrived(arrival(1))
     dispatcher.arrived(arrival(2))
     assert [message.id for message in (await dispatcher.next()).messages] == [2]
+
+
+async def test_a_release_comes_with_what_waits_or_alone() -> None:
+    store = Store()
+    dispatcher = Dispatcher(SimulatedClock(), store)
+    await dispatcher.open()
+    store.messages.append(arrival(1))
+    dispatcher.arrived(arrival(1))
+    dispatcher.ask_release("one", Release.INSTANCE)
+    dispatcher.ask_release("two", Release.ACTIVITIES)
+
+    first, second = await dispatcher.next(), await dispatcher.next()
+    assert (first.instance_id, len(first.messages), first.release) == ("one", 1, Release.INSTANCE)
+    assert (second.instance_id, second.messages, second.release) == (
+        *("two", ()),
+        Release.ACTIVITIES,
+    )
+    assert dispatcher.remembered == 1  # the message that is with the worker
+
+
+async def test_the_release_of_an_instance_is_more_than_that_of_its_activities() -> None:
+    dispatcher = Dispatcher(SimulatedClock(), Store())
+    await dispatcher.open()
+    for release in (Release.ACTIVITIES, Release.INSTANCE, Release.ACTIVITIES):
+        dispatcher.ask_release("one", release)
+
+    assert (await dispatcher.next()).release is Release.INSTANCE
+
+
+async def test_an_instance_is_with_the_worker_until_its_messages_are_consumed() -> None:
+    dispatcher = Dispatcher(SimulatedClock(), Store())
+    await dispatcher.open()
+    dispatcher.arrived(arrival(1))
+    assert not dispatcher.is_with_worker("one")
+    await dispatcher.next()
+    assert dispatcher.is_with_worker("one")
+    dispatcher.consumed("one", [MessageId(1)])
+
+    assert not dispatcher.is_with_worker("one")
+
+
+async def test_an_instance_that_is_left_is_not_handed_out_and_takes_no_room() -> None:
+    dispatcher = Dispatcher(SimulatedClock(), Store())
+    await dispatcher.open()
+    for number, instance_id in enumerate(("one", "two"), start=1):
+        dispatcher.arrived(arrival(number, instance_id))
+    dispatcher.leave("one")
+    dispatcher.leave("nobody knows it")
+    item = await dispatcher.next()
+    dispatcher.consumed("two", [MessageId(2)])
+
+    assert item.instance_id == "two"
+    assert dispatcher.remembered == 0
+    assert dispatcher.cached_bytes == 0

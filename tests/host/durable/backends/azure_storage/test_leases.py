@@ -16,6 +16,7 @@ from func_host.durable.backends.azure_storage.leases import (
     LeaseSettings,
     PartitionLease,
     Situation,
+    other_workers,
     plan_round,
 )
 
@@ -281,3 +282,16 @@ def test_what_a_dead_worker_had_is_taken_within_a_lease_and_a_round() -> None:
         take_turns(hub, ["b"], stale=False, skews={})
 
     assert hub.now - died <= LEASE + SKEW + timedelta(seconds=SETTINGS.renew_s)
+
+
+def test_other_workers_are_those_that_own_or_ask_and_are_alive() -> None:
+    leases = [
+        row(0, "me", next_owner="newcomer"),
+        row(1, "other"),
+        row(2, "dead", expires_at=NOW - SKEW),
+        row(3),
+    ]
+
+    assert other_workers(leases, situation()) == {"newcomer", "other"}
+    assert other_workers(leases[2:], situation()) == frozenset()
+    assert other_workers(leases[:1], situation("newcomer")) == {"me"}

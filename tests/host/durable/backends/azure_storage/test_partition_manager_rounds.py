@@ -347,3 +347,27 @@ async def test_who_has_lost_the_hub_owns_nothing(world: World) -> None:
 
     assert world.me.owned == frozenset()
     assert world.told.take() == ["lost 00", "lost 01", "lost 02", "lost 03"]
+
+
+async def test_the_others_are_known_once_the_rows_were_read(world: World) -> None:
+    await world.me.run()
+    assert world.me.peers == frozenset()
+    other = world.worker("other")
+    for _ in range(20):
+        for worker in (world.me, other):
+            for queue in QUEUES:
+                worker.finish_drain(queue)
+            await worker.run()
+        world.clock.advance(1)
+
+    assert world.me.peers == {"other"}
+    assert other.peers == {"me"}
+
+
+async def test_who_disowns_what_he_has_owns_nothing_whatever_the_rows_say(world: World) -> None:
+    await world.me.run()
+    world.me.disown()
+    assert world.me.owned == frozenset()
+    await world.me.run()
+
+    assert not any(world.me.owns(queue) for queue in QUEUES)

@@ -7,7 +7,9 @@ from datetime import UTC, datetime
 from func_bindings.durable.status import OrchestrationRuntimeStatus
 from func_host.durable.backends.azure_storage.withholding import (
     after_last_message,
+    before_sending,
     in_pairs,
+    unanswered,
     writable,
 )
 from func_host.durable.history import (
@@ -104,3 +106,31 @@ def test_what_follows_from_a_message_begins_behind_it() -> None:
     assert after_last_message([FINISH, BEGIN, done(0), TIMER, FINISH]) == 3
     assert after_last_message([BEGIN, START, EVENT, FINISH]) == 3
     assert after_last_message([BEGIN, FINISH]) == 0
+
+
+def test_an_activity_that_a_message_stands_for_need_not_wait() -> None:
+    parts = writable([BEGIN, asked(0), asked(1), FINISH], is_ended=False, carried={1})
+    assert parts.events == (BEGIN, asked(1))
+    assert parts.withheld == (asked(0), FINISH)
+
+    parts = writable([BEGIN, asked(1), FINISH], is_ended=False, carried={1})
+    assert parts.withheld == ()
+
+
+def test_what_has_no_result_is_told() -> None:
+    assert unanswered([BEGIN, asked(0), asked(1), FINISH, BEGIN, done(0)]) == {1}
+    assert unanswered([asked(0), done(0), asked(0)]) == {0}
+    assert unanswered([]) == set()
+
+
+def test_before_messages_are_sent_no_step_is_stored_that_one_stands_for() -> None:
+    events = [BEGIN, done(0), TIMER, asked(1), FINISH, BEGIN, EVENT, TIMER, FINISH]
+    before, after = before_sending(events, cut=7)
+
+    assert before == [BEGIN, done(0), asked(1), BEGIN, EVENT]
+    assert after == [TIMER, FINISH, TIMER, FINISH]
+
+
+def test_an_episode_without_such_a_step_is_stored_wholly() -> None:
+    events = [BEGIN, done(0), FINISH, BEGIN, EVENT, TIMER, FINISH]
+    assert before_sending(events, cut=5) == (events[:5], events[5:])
