@@ -36,12 +36,16 @@ class HostFailedError(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """A host that answers; `process_id` is None where somebody else started it."""
+    """A host that answers; `process_id` is None where somebody else started it.
+
+    `hub` is its task hub where that lies in a storage account.
+    """
 
     address: str
     port: int
     process_id: int | None = None
     startup_s: float | None = None
+    hub: str | None = None
 
     def memory_mb(self) -> tuple[float | None, float | None]:
         """Give the resident memory now and at its peak; the peak is known on Linux only."""
@@ -68,7 +72,8 @@ def started_host(folder: Path, connection_string: str | None = None) -> Generato
     storage = "azure" if connection_string else f"sqlite:{folder / 'benchmark.db'}"
     command = [sys.executable, "-m", "func_host.cli", "start", str(APP)]
     command += ["--port", str(port), "--storage", storage]
-    environment = _environment(_storage_settings(connection_string))
+    hub = f"Bench{SystemIds().new_id()[:12]}" if connection_string else None
+    environment = _environment(_storage_settings(connection_string, hub))
     output = folder / "host.log"
     with output.open("wb") as log:
         began = time.perf_counter()
@@ -78,7 +83,7 @@ def started_host(folder: Path, connection_string: str | None = None) -> Generato
     try:
         _wait_until_ready(process, port, output)
         startup_s = time.perf_counter() - began
-        yield Host("127.0.0.1", port, process.pid, startup_s)
+        yield Host("127.0.0.1", port, process.pid, startup_s, hub)
     finally:
         process.terminate()
         try:
@@ -100,10 +105,9 @@ def sync_ms(folder: Path) -> float:
     return statistics.median(costs)
 
 
-def _storage_settings(connection_string: str | None) -> dict[str, str]:
-    if connection_string is None:
+def _storage_settings(connection_string: str | None, hub: str | None) -> dict[str, str]:
+    if connection_string is None or hub is None:
         return {}
-    hub = f"Bench{SystemIds().new_id()[:12]}"
     return {"AzureWebJobsStorage": connection_string, _HUB_NAME: hub}
 
 

@@ -126,6 +126,30 @@ async def bench_echo(context: OrchestrationContext) -> int:
 
 
 @orchestration_trigger
+async def bench_listen(context: OrchestrationContext) -> int:
+    """Wait for so many events and show nothing of them."""
+    size = context.get_input(Size)
+    for _ in range(size.count):
+        await context.wait_for_external_event("Go", int)
+    return size.count
+
+
+@orchestration_trigger
+async def bench_parent(context: OrchestrationContext) -> list[str]:
+    """Run a chain of so many as a child."""
+    return await context.call_sub_orchestrator(bench_chain, context.get_input(Size))
+
+
+@orchestration_trigger
+async def bench_again(context: OrchestrationContext) -> int:
+    """Start over so many times, and do nothing."""
+    size = context.get_input(Size)
+    if size.count:
+        context.continue_as_new(Size(size.count - 1))
+    return size.count
+
+
+@orchestration_trigger
 async def bench_timer(context: OrchestrationContext) -> str:
     """Wait for a second."""
     await context.create_timer(timedelta(seconds=1))

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.anyio, pytest.mark.azurite]
 
 PATIENCE_S = 30.0
+POLLS_ARE_RARE_AFTER_S = 65.0
 
 
 async def chain(context: OrchestrationContext) -> Any:
@@ -308,6 +309,21 @@ async def test_rows_that_should_not_be_there_are_replaced_at_the_second_try(
         rows = await _stored_history(host, names)
     assert record.output == "[0,1,2]"
     assert "Stray" not in rows
+
+
+async def test_an_idle_host_asks_seldom(connection: StorageConnection, names: TaskHubNames) -> None:
+    """Ten looks into five queues in a minute, six renewals of partitions, and the app's lease.
+
+    On average that is 18.4; what of it falls into this very minute differs by chance.
+    """
+    async with _running(_Host(connection, names)) as host:
+        await host.start("chain", "1")
+        await host.end()
+        await _a_moment(POLLS_ARE_RARE_AFTER_S)
+        before = host.clients.counter.total()
+        await _a_moment(60)
+        cost = host.clients.counter.total() - before
+    assert cost <= 22
 
 
 async def test_rows_are_those_that_the_provider_writes(

@@ -131,3 +131,25 @@ def test_the_same_workloads_run_on_an_emulator_and_chains_beside_their_bare_requ
     assert lines[1]["share_of_bare"] == pytest.approx(
         lines[1]["throughput_per_s"] / lines[1]["bare_per_s"], abs=0.01
     )
+
+
+@pytest.mark.azurite
+@pytest.mark.e2e
+@pytest.mark.slow
+def test_requests_are_told_as_a_table() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "benchmarks.requests", "5 sequential", "--idle-s", "0"],
+        cwd=REPOSITORY,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+    assert ended.returncode == 0, ended.stderr
+    (row,) = ended.stdout.splitlines()[2:]
+    _, name, measured, goal, *provider, _ = (cell.strip() for cell in row.split("|"))
+    assert (name, goal) == ("5 sequential activities, with the start", "9")
+    assert 9 <= float(measured) <= 12  # a lease may be renewed meanwhile
+    assert provider == ["54", "9N + 9"]
