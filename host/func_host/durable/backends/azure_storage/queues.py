@@ -41,6 +41,9 @@ if TYPE_CHECKING:
 
 BATCH_MAX: Final = 32
 
+_TAKING_S: Final = 100.0
+"""How long an answer to a take is waited for: what it took is hidden, answered or not."""
+
 _LOST: Final = frozenset({"MessageNotFound", "PopReceiptMismatch"})
 _RENEWING_TURNS: Final = 100
 _RENEWING_TURN_S: Final = 0.02
@@ -126,7 +129,9 @@ class MessageQueues:
     async def _take(self, partition: int | None, most: int, seconds: int) -> list[Received]:
         pages = (
             self._queue(partition)
-            .receive_messages(messages_per_page=most, visibility_timeout=seconds)
+            .receive_messages(
+                messages_per_page=most, visibility_timeout=seconds, read_timeout=_TAKING_S
+            )
             .by_page()
         )
         async for page in pages:
