@@ -96,6 +96,7 @@ class Arrivals:
         while not hub.is_stopping and hub.ownership.is_served(partition):
             if self.is_full:
                 await hub.pause(_FULL_WAIT_S, bell)
+                bell.clear()
                 continue
             try:
                 count = await self.take(partition)

@@ -45,7 +45,7 @@ _TAKING_S: Final = 100.0
 """How long an answer to a take is waited for: what it took is hidden, answered or not."""
 
 _LOST: Final = frozenset({"MessageNotFound", "PopReceiptMismatch"})
-_RENEWING_TURNS: Final = 100
+_RENEWING_TURNS: Final = 500
 _RENEWING_TURN_S: Final = 0.02
 
 

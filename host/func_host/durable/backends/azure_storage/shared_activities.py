@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from func_host.durable.actions import ScheduleTask
 from func_host.durable.backend import BackendUnavailableError, SharedActivity
@@ -14,7 +14,12 @@ from func_host.durable.backends.azure_storage.messages import Envelope, Party
 from func_host.durable.backends.azure_storage.polling import PollingRhythm
 from func_host.durable.backends.azure_storage.sharing import ActivityTicket
 from func_host.durable.backends.azure_storage.wire_events import UnreadableError
-from func_host.durable.history import OrchestrationInstance, TaskScheduled
+from func_host.durable.history import (
+    OrchestrationInstance,
+    TaskCompleted,
+    TaskFailed,
+    TaskScheduled,
+)
 from func_host.log import REASON
 
 if TYPE_CHECKING:
@@ -22,9 +27,13 @@ if TYPE_CHECKING:
     from func_host.durable.backends.azure_storage.hub import Hub
     from func_host.durable.backends.azure_storage.names import TaskHubNames
     from func_host.durable.backends.azure_storage.queues import Received
-    from func_host.durable.history import TaskCompleted, TaskFailed
+    from func_host.durable.backends.azure_storage.tickets import Ticket
 
 _DELAY_MAX_S: Final = 600
+
+_Key: TypeAlias = tuple[OrchestrationInstance, int]
+"""An activity, whatever message stands for it."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -42,7 +51,7 @@ class SharedActivities:
         self._dead_letters = dead_letters
         self._queue_name = names.work_item_queue
         self._attempts = AttemptCounter()
-        self._held: dict[str, ActivityTicket] = {}
+        self._held: dict[_Key, ActivityTicket] = {}
         self._rhythm = PollingRhythm(hub.ids)
         self._bell = asyncio.Event()
 
@@ -82,7 +91,7 @@ class SharedActivities:
         """Know that this host runs an activity which it has put into the queue itself."""
         ticket = activity.ticket
         assert isinstance(ticket, ActivityTicket)
-        self._held[ticket.ticket.queue_id] = ticket
+        self._held[activity.instance, activity.action.id] = ticket
 
     async def complete(self, activity: SharedActivity, result: TaskCompleted | TaskFailed) -> None:
         """Send the result to the instance, then delete the message of the activity."""
@@ -93,7 +102,7 @@ class SharedActivities:
             held.is_answered = True
         hub.keeper.let_go(held.ticket)
         await hub.queues.delete(held.ticket)
-        self._held.pop(held.ticket.queue_id, None)
+        self._held.pop((activity.instance, activity.action.id), None)
 
     async def give_back(self) -> None:
         """Let other hosts run what this one has not ended."""
@@ -138,9 +147,44 @@ class SharedActivities:
                 ScheduleTask(event.event_id, event.name, event.input),
                 ActivityTicket(ticket, envelope.episode),
             )
-            self._hub.keeper.hold(ticket)
-            self.hold(activity)
-            return activity
+            return await self._take(activity, ticket, received.dequeue_count)
+        await self._put_off(received)
+        return None
+
+    async def _take(
+        self, activity: SharedActivity, ticket: Ticket, dequeue_count: int
+    ) -> SharedActivity | None:
+        """Hold an activity, unless this host does already, or it has been answered."""
+        hub, held = self._hub, self._held.get((activity.instance, activity.action.id))
+        if held is not None and held.ticket.queue_id == ticket.queue_id:
+            held.ticket.receipt, held.ticket.until = ticket.receipt, ticket.until
+            hub.keeper.hold(held.ticket)
+            return None
+        if held is not None or (dequeue_count > 1 and await self._is_answered(activity)):
+            await hub.queues.delete(ticket)
+            return None
+        hub.keeper.hold(ticket)
+        self.hold(activity)
+        return activity
+
+    async def _is_answered(self, activity: SharedActivity) -> bool:
+        """Tell whether the result is recorded of an activity whose message comes again."""
+        hub, instance = self._hub, activity.instance
+        async with hub.alone(instance.instance_id):
+            hot = await hub.instance(instance.instance_id)
+            if hot is None:  # it may have no row yet
+                return False
+            await hub.with_history(instance.instance_id, hot)
+            if hot.is_ended or hot.record.execution_id != instance.execution_id:
+                return True
+            return any(
+                isinstance(event, TaskCompleted | TaskFailed)
+                and event.task_scheduled_id == activity.action.id
+                for event in hot.history
+            )
+
+    async def _put_off(self, received: Received) -> None:
+        envelope, ticket = received.envelope, received.ticket
         reason = "It is no activity."
         if isinstance(envelope, UnreadableError):
             reason = str(envelope)
@@ -148,7 +192,7 @@ class SharedActivities:
         if attempts < ATTEMPTS_MAX:
             logger.warning("an activity cannot be read and is put off", extra={REASON: reason})
             await self._hub.queues.hide(ticket, invisible_s=min(2**attempts, _DELAY_MAX_S))
-            return None
+            return
         await self._dead_letters.bury(
             self._queue_name,
             ticket.queue_id,
@@ -160,4 +204,3 @@ class SharedActivities:
         )
         logger.error("an activity cannot be read and is a dead letter now", extra={REASON: reason})
         await self._hub.queues.delete(ticket)
-        return None

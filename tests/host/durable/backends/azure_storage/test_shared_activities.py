@@ -11,7 +11,14 @@ from func_host.durable.actions import ScheduleTask
 from func_host.durable.backend import BackendUnavailableError, SharedActivity
 from func_host.durable.backends.azure_storage.partitions import partition_of
 from func_host.durable.backends.azure_storage.wire_events import UnreadableError
-from tests.host.durable.backends.azure_storage.hub_world import PARTITIONS, HubWorld, result
+from tests.host.durable.backends.azure_storage.hub_world import (
+    BEGIN,
+    FINISH,
+    PARTITIONS,
+    HubWorld,
+    result,
+    step,
+)
 
 pytestmark = pytest.mark.anyio
 HOME = partition_of("one", PARTITIONS)
@@ -145,3 +152,49 @@ async def test_a_queue_that_cannot_be_read_is_looked_into_again(
 
     assert (await taking).action.id == 0
     assert "the work-item queue cannot be read" in caplog.text
+
+
+async def takes_nothing(world: HubWorld) -> bool:
+    """Look into the queue, and tell whether what is there is left alone."""
+    looking = asyncio.ensure_future(world.activities.next())
+    await world.settle()
+    is_nothing = not looking.done()
+    looking.cancel()
+    return is_nothing
+
+
+async def test_an_activity_whose_message_was_put_twice_runs_once(world: HubWorld) -> None:
+    await shared(world)
+    world.queues.add(world.queues.messages["m2"].envelope, None)
+
+    assert await takes_nothing(world)
+    assert set(world.queues.left()) == {"m2"}
+
+
+async def test_an_activity_that_shows_up_while_it_runs_is_held_anew(world: HubWorld) -> None:
+    """Its message was not kept hidden in time: the newer ticket counts."""
+    activity = await shared(world)
+    world.queues.messages["m2"].visible_at = 0.0
+
+    assert await takes_nothing(world)
+    await world.activities.complete(activity, result())
+    assert world.queues.kinds() == ["TaskCompleted"]
+
+
+async def test_an_activity_whose_result_is_recorded_does_not_run_again(world: HubWorld) -> None:
+    """Its message could not be deleted, and comes again."""
+    fence = await world.begin(activities=1)
+    await world.sharing.share("one", [ScheduleTask(0, "work", None)], [])
+    await world.commit(step((BEGIN, result(), FINISH), fence=fence))
+    world.queues.messages["m2"].dequeue_count = 1
+
+    assert await takes_nothing(world)
+    assert not world.queues.left()
+
+
+async def test_an_activity_that_a_dead_host_had_taken_runs(world: HubWorld) -> None:
+    await world.begin(activities=1)
+    await world.sharing.share("one", [ScheduleTask(0, "work", None)], [])
+    world.queues.messages["m2"].dequeue_count = 7
+
+    assert (await world.activities.next()).action.name == "work"
