@@ -312,9 +312,9 @@ async def test_rows_that_should_not_be_there_are_replaced_at_the_second_try(
 
 
 async def test_an_idle_host_asks_seldom(connection: StorageConnection, names: TaskHubNames) -> None:
-    """Ten looks into five queues in a minute, six renewals of partitions, and the app's lease.
+    """Nine looks into five queues in a minute, six renewals of partitions, and the app's lease.
 
-    On average that is 18.4; what of it falls into this very minute differs by chance.
+    On average that is 17.4; what of it falls into this very minute differs by chance.
     """
     async with _running(_Host(connection, names)) as host:
         await host.start("chain", "1")

@@ -59,7 +59,7 @@ class StorageProvider:
     control_queue_batch_size: int = 32
     control_queue_buffer_threshold: int = 256
     control_queue_visibility_timeout: timedelta = timedelta(minutes=1)
-    work_item_queue_visibility_timeout: timedelta = timedelta(minutes=5)
+    work_item_queue_visibility_timeout: timedelta = timedelta(minutes=1)
     max_queue_polling_interval: timedelta = timedelta(seconds=30)
     azure_refusal: str | None = None
 

@@ -36,7 +36,7 @@ def test_the_defaults_are_azures_but_for_the_time_of_a_claim(tmp_path: Path) -> 
         control_queue_batch_size=32,
         control_queue_buffer_threshold=256,
         control_queue_visibility_timeout=timedelta(minutes=1),
-        work_item_queue_visibility_timeout=timedelta(minutes=5),
+        work_item_queue_visibility_timeout=timedelta(minutes=1),
         max_queue_polling_interval=timedelta(seconds=30),
         azure_refusal=None,
     )

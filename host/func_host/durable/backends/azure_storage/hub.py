@@ -77,7 +77,7 @@ class HubSettings:
     works: bool = True
     batch: int = 32
     visibility_s: float = 60
-    work_item_visibility_s: float = 300
+    work_item_visibility_s: float = 60
     polling_interval_max_s: float = 30.0
     buffer_max: int = 256
     cache_size: int = 1_000
@@ -186,11 +186,14 @@ class Hub:
             else:
                 self._locks[instance_id] = (lock, users - 1)
 
-    def longest_pause_s(self) -> float:
-        """Give the longest pause between two looks into a queue, as things are."""
+    def longest_pause_s(self, *, of_activities: bool = False) -> float:
+        """Give the longest pause between two looks into a queue, as things are.
+
+        A host that is alone shares no activities: for those of others it looks half as often.
+        """
         longest_s = self.settings.polling_interval_max_s
         if not self._has_peers():
-            return longest_s
+            return 2 * longest_s if of_activities else longest_s
         is_active = self.pacing.monotonic() - self._active_at < _ACTIVE_S
         among_hosts_s = LONGEST_PAUSE_AMONG_HOSTS_S
         return min(longest_s, LONGEST_PAUSE_WHILE_ACTIVE_S if is_active else among_hosts_s)

@@ -78,7 +78,7 @@ class SharedActivities:
             if activity is not None:
                 self._rhythm.begin_anew()
                 return activity
-            longest_s = hub.longest_pause_s()
+            longest_s = hub.longest_pause_s(of_activities=True)
             pause_s = self._rhythm.after(0 if received is None else 1, longest_s=longest_s)
             if pause_s:
                 await hub.pause(pause_s, self._bell)

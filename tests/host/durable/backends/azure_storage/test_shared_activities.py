@@ -43,7 +43,7 @@ async def test_an_activity_is_taken_and_kept(world: HubWorld) -> None:
 
     assert activity.instance.instance_id == "one"
     assert (activity.action.id, activity.action.name) == (0, "work")
-    assert world.queues.left() == {"m2": 300.0}
+    assert world.queues.left() == {"m2": 60.0}
     assert set(world.keeper._held) == {"m2"}
 
 
@@ -115,7 +115,7 @@ async def test_what_is_answered_is_not_given_back(world: HubWorld) -> None:
         await world.activities.complete(activity, result())
     await world.activities.give_back()
 
-    assert world.queues.left()["m2"] == 300.0
+    assert world.queues.left()["m2"] == 60.0
 
 
 async def test_an_activity_that_cannot_be_read_is_a_dead_letter_in_the_end(

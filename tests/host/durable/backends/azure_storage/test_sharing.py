@@ -52,7 +52,7 @@ async def test_one_that_waits_is_visible_at_once_and_one_that_runs_is_held(
 
     assert held.action == SECOND
     assert isinstance(held.ticket, ActivityTicket)
-    assert sorted(world.queues.left().values()) == [0.0, 300.0]
+    assert sorted(world.queues.left().values()) == [0.0, 60.0]
     assert set(world.keeper._held) == {held.ticket.ticket.queue_id}
 
 
