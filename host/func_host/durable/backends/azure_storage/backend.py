@@ -5,14 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from datetime import timedelta
 from itertools import count
 from typing import TYPE_CHECKING, Final, Self
 
-import msgspec
-
-from func_bindings.errors import InstanceAlreadyExistsError, InstanceNotFoundError
+from func_bindings.errors import InstanceNotFoundError
 from func_host.clock import SystemClock
 from func_host.durable.backend import (
     BackendError,
@@ -22,20 +19,20 @@ from func_host.durable.backend import (
     StaleCommitError,
     StoredInstance,
 )
-from func_host.durable.backends import rules
 from func_host.durable.backends.azure_storage.arrivals import Arrivals
 from func_host.durable.backends.azure_storage.blobs import LargeValues
 from func_host.durable.backends.azure_storage.catching_up import LongActivities, StatusWriter
 from func_host.durable.backends.azure_storage.client_errors import STORAGE_ERRORS, explain
 from func_host.durable.backends.azure_storage.committing import Committer
+from func_host.durable.backends.azure_storage.creating import Creation
 from func_host.durable.backends.azure_storage.dead_letters import DeadLetters
 from func_host.durable.backends.azure_storage.direct_delivery import DirectDelivery
 from func_host.durable.backends.azure_storage.history_store import HistoryStore
-from func_host.durable.backends.azure_storage.hot_instances import HotInstance, HotInstances
+from func_host.durable.backends.azure_storage.hot_instances import HotInstances
 from func_host.durable.backends.azure_storage.hub import Hub, HubSettings, shown
 from func_host.durable.backends.azure_storage.hub_resources import create_hub
 from func_host.durable.backends.azure_storage.inbox import Inbox
-from func_host.durable.backends.azure_storage.instance_store import InstanceStore, StoredRow
+from func_host.durable.backends.azure_storage.instance_store import InstanceStore
 from func_host.durable.backends.azure_storage.keeping import TicketKeeper
 from func_host.durable.backends.azure_storage.listing import Listing
 from func_host.durable.backends.azure_storage.ownership import Ownership
@@ -43,14 +40,15 @@ from func_host.durable.backends.azure_storage.partition_manager import (
     PartitionManager,
     PartitionSettings,
 )
+from func_host.durable.backends.azure_storage.purging import Purging
 from func_host.durable.backends.azure_storage.queues import MessageQueues
+from func_host.durable.backends.azure_storage.sending import Sending
 from func_host.durable.backends.azure_storage.serving import Serving
 from func_host.durable.backends.azure_storage.shared_activities import SharedActivities
 from func_host.durable.backends.azure_storage.sharing import Sharing
 from func_host.durable.backends.azure_storage.worker_id import WorkerSlot
 from func_host.durable.backends.completion import Completions
 from func_host.durable.backends.dispatch import Dispatcher
-from func_host.durable.history import ExecutionStarted
 from func_host.log import REASON
 
 if TYPE_CHECKING:
@@ -66,16 +64,15 @@ if TYPE_CHECKING:
         InstancePage,
         InstanceQuery,
         InstanceRecord,
-        MessageId,
         RequestCount,
         SharedActivity,
         WorkItem,
     )
     from func_host.durable.backends.azure_storage.client import StorageClients
-    from func_host.durable.backends.azure_storage.messages import Envelope
     from func_host.durable.backends.azure_storage.names import TaskHubNames
     from func_host.durable.backends.azure_storage.tickets import Ticket
     from func_host.durable.history import (
+        ExecutionStarted,
         HistoryEvent,
         MessageEvent,
         TaskCompleted,
@@ -92,7 +89,6 @@ _FEATURES: Final = BackendFeatures(
     dead_letters=True,
     shares_activities=True,
 )
-_REPLACE_TRIES: Final = 5
 _LOOK_AGAIN_FIRST_S: Final = 0.1
 _LOOK_AGAIN_MAX_S: Final = 1.0
 
@@ -161,6 +157,9 @@ class AzureStorageBackend:
             keeper=self._keeper,
             has_peers=lambda: self.has_peers,
         )
+        self._creation = Creation(self._hub)
+        self._sending = Sending(self._hub, self._direct)
+        self._purging = Purging(self._hub)
         self._committer = Committer(self._hub)
         self._sharing = Sharing(self._hub)
         self._arrivals = Arrivals(self._hub, self._dead_letters, names)
@@ -350,133 +349,13 @@ class AzureStorageBackend:
     ) -> None:
         """Store a new instance as `Pending` and its start message."""
         async with self.in_progress():
-            hub, instance_id = self._hub, start.orchestration_instance.instance_id
-            async with hub.alone(instance_id):
-                known = hub.known_instance(instance_id)
-                if known is not None:
-                    rules.check_creatable(
-                        instance_id, known.head, replace_unfinished=replace_unfinished
-                    )
-                epoch = self._ownership.epoch(instance_id)
-                before = await self._row_before(instance_id)
-                numbered = _numbered(start, before, replace_unfinished=replace_unfinished)
-                envelope = hub.envelope(instance_id, numbered, None)
-                ticket, is_served = await hub.put(envelope, start.scheduled_start_time)
-                try:
-                    hot, numbered = await self._write_row(
-                        before, envelope, ticket, replace_unfinished=replace_unfinished
-                    )
-                except (InstanceAlreadyExistsError, BackendError):
-                    await hub.queues.delete(ticket)
-                    raise
-                # After any other error nobody knows whether the row is there: if so, the message
-                # starts the instance, and if not, it is dropped in the end.
-                if is_served:
-                    await self._begin(
-                        numbered if numbered.generation else start, hot, ticket, epoch
-                    )
-                self._completions.ended(instance_id)
-
-    async def _begin(
-        self, start: ExecutionStarted, hot: HotInstance, ticket: Ticket, epoch: int
-    ) -> None:
-        """Start a new instance from memory, if it is still this process's."""
-        hub, instance_id = self._hub, start.orchestration_instance.instance_id
-        if hot.row is not hot.record:  # it has taken the place of another
-            hot.row = hot.record
-            hub.dispatcher.replaced(instance_id)
-            await hub.drop_messages(instance_id, but_starts_of_others=False)
-            hub.known.drop(instance_id)
-        hub.remember(instance_id, hot, epoch=epoch)
-        execution_id = start.orchestration_instance.execution_id
-        visible_at = start.scheduled_start_time
-        delivered = hub.deliver(instance_id, start, execution_id, ticket, visible_at=visible_at)
-        if delivered is None:
-            await hub.queues.hide(ticket, invisible_s=hub.delay_s(visible_at))
-
-    async def _row_before(self, instance_id: str) -> StoredRow | None:
-        """Give what a client has to know before it puts a start: others see that at once.
-
-        Who serves the instance need not ask: most ids are new, and the start is hidden from others
-        until the row is written.
-        """
-        if self._ownership.serves(instance_id):
-            return None
-        return await self._hub.instances.get(instance_id, fetch_input=False)
-
-    async def _write_row(
-        self,
-        stored: StoredRow | None,
-        envelope: Envelope,
-        ticket: Ticket,
-        *,
-        replace_unfinished: bool,
-    ) -> tuple[HotInstance, ExecutionStarted]:
-        """Insert the status row, or replace that of an instance that may be replaced.
-
-        Gives the start as it is stored, too: it says how often its id has been used before.
-        """
-        hub, instance_id, start = self._hub, envelope.target.instance_id, envelope.event
-        assert isinstance(start, ExecutionStarted)
-        blob = hub.queues.message_blob(envelope)
-        record, now = rules.new_record(start), self._clock.monotonic()
-        for tries in range(_REPLACE_TRIES):
-            if stored is None:
-                etag = await hub.instances.insert(start, start.timestamp, message_blob=blob)
-                if etag is not None:
-                    return HotInstance(record, record, etag, now, is_loaded=tries == 0), start
-            elif stored.record.execution_id == record.execution_id:
-                # Ours: only the answer was lost.
-                return HotInstance(record, record, stored.etag, now), start
-            else:
-                again = _numbered(start, stored, replace_unfinished=replace_unfinished)
-                if again != start:
-                    start = again
-                    await self._rewrite(ticket, replace(envelope, event=start), start)
-                etag = await hub.instances.replace(
-                    start, start.timestamp, message_blob=blob, etag=stored.etag
-                )
-                if etag is not None:
-                    return HotInstance(record, stored.record, etag, now), start
-            stored = await hub.instances.get(instance_id, fetch_input=False)
-        raise BackendUnavailableError(f"The instance '{instance_id}' changes all the time.")
-
-    async def _rewrite(self, ticket: Ticket, envelope: Envelope, start: ExecutionStarted) -> None:
-        """Let the message say what the row will say; one that was taken meanwhile stays."""
-        hub, visible_at = self._hub, start.scheduled_start_time
-        is_served = hub.ownership.serves(start.orchestration_instance.instance_id)
-        invisible_s = hub.hidden_s(visible_at) if is_served else hub.delay_s(visible_at)
-        await hub.queues.hide(ticket, invisible_s=invisible_s, content=envelope)
+            await self._creation.create(start, replace_unfinished=replace_unfinished)
+            self._completions.ended(start.orchestration_instance.instance_id)
 
     async def send_message(self, instance_id: str, event: MessageEvent) -> None:
         """Store a message to an instance that exists and has not ended."""
         async with self.in_progress():
-            hub = self._hub
-            direct: MessageId | None = None
-            envelope = hub.envelope(instance_id, event, None)
-            identity = envelope.activity_id
-            async with hub.alone(instance_id):
-                hot = await hub.instance(instance_id)
-                rules.check_reachable(instance_id, None if hot is None else hot.head)
-                if self._direct.is_possible and not hub.inbox.of(instance_id):
-                    direct = hub.deliver(instance_id, event, None, None, identity=identity)
-            if direct is not None and await self._direct.is_consumed(direct):
-                return
-            async with hub.alone(instance_id):
-                if direct is not None and hub.inbox.is_held(instance_id, direct):
-                    ticket = await hub.queues.put(envelope, invisible_s=hub.settings.visibility_s)
-                    hub.inbox.attach(direct, ticket)
-                    return
-                if direct is not None:
-                    hot = await hub.instance(instance_id)
-                    if hot is not None:
-                        await hub.with_history(instance_id, hot)
-                        if identity in hot.consumed_ids:  # late, and all the same
-                            return
-                    rules.check_reachable(instance_id, None if hot is None else hot.head)
-                ticket, is_served = await hub.put(envelope)
-                if is_served and hub.deliver(instance_id, event, None, ticket) is None:
-                    await hub.queues.hide(ticket, invisible_s=0)
+            await self._sending.send(instance_id, event)
 
     async def get_instance(
         self, instance_id: str, *, fetch_input: bool = True
@@ -506,26 +385,9 @@ class AzureStorageBackend:
             return await self._purge(instance_id)
 
     async def _purge(self, instance_id: str) -> bool:
-        hub = self._hub
-        async with hub.alone(instance_id):
-            hot = hub.known_instance(instance_id)
-            if hot is None or hot.is_ended:
-                stored = await hub.instances.get(instance_id, fetch_input=False)
-                if stored is None:
-                    hub.known.drop(instance_id)
-                    return False
-                status = stored.record.runtime_status
-            else:
-                status = hot.record.runtime_status
-            rules.check_purgeable(instance_id, status)
-            await hub.drop_messages(instance_id, but_starts_of_others=False)
-            hub.dispatcher.forget(instance_id)
-            await hub.histories.delete(instance_id)
-            await hub.blobs.delete_of(instance_id)
-            await hub.instances.delete(instance_id)
-            hub.known.drop(instance_id)
-            self._completions.ended(instance_id)
-            return True
+        is_purged = await self._purging.purge(instance_id)
+        self._completions.ended(instance_id)
+        return is_purged
 
     async def purge_instances(self, query: InstanceQuery) -> int:
         """Delete the instances that match and have ended; give how many."""
@@ -685,16 +547,3 @@ class AzureStorageBackend:
         """Send the result of a shared activity to its instance; repeat it after a fault."""
         async with self.in_progress():
             await self._activities.complete(activity, result)
-
-
-def _numbered(
-    start: ExecutionStarted, before: StoredRow | None, *, replace_unfinished: bool
-) -> ExecutionStarted:
-    """Let a start say how often its id has been used before, if it may be used again."""
-    generation = start.generation or 0
-    if before is not None:
-        old = before.record
-        head = rules.Head(old.execution_id, 0, old.runtime_status)
-        rules.check_creatable(old.instance_id, head, replace_unfinished=replace_unfinished)
-        generation = (before.row.generation or 0) + 1
-    return msgspec.structs.replace(start, generation=generation)

@@ -7,7 +7,6 @@ leaves something that whoever takes over can go on from.
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
@@ -17,15 +16,13 @@ from func_host.durable.backends.azure_storage.appending import HistoryWriting
 from func_host.durable.backends.azure_storage.claims import ClaimPlan, ClaimStep, plan_claim
 from func_host.durable.backends.azure_storage.client_errors import STORAGE_ERRORS
 from func_host.durable.backends.azure_storage.inbox import Claim
-from func_host.durable.backends.azure_storage.messages import Party
+from func_host.durable.backends.azure_storage.outbox import Outbox
 from func_host.durable.backends.azure_storage.withholding import (
     after_last_message,
     before_sending,
     writable,
 )
 from func_host.durable.history import (
-    ExecutionStarted,
-    OrchestratorStarted,
     TaskCompleted,
     TaskFailed,
 )
@@ -33,9 +30,10 @@ from func_host.durable.history import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from func_host.durable.backend import Commit, OutgoingMessage
+    from func_host.durable.backend import Commit
     from func_host.durable.backends.azure_storage.hot_instances import HotInstance
     from func_host.durable.backends.azure_storage.hub import Hub
+    from func_host.durable.backends.azure_storage.outbox import Sent
     from func_host.durable.backends.azure_storage.tickets import Ticket
     from func_host.durable.history import HistoryEvent
 
@@ -59,18 +57,12 @@ class _Step:
         return self.writing.is_new_run
 
 
-@dataclass(frozen=True, slots=True)
-class _Sent:
-    message: OutgoingMessage
-    ticket: Ticket
-    is_served: bool
-
-
 class Committer:
     """Writes commits to a hub."""
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
+        self._outbox = Outbox(hub)
 
     async def commit(self, commit: Commit) -> None:
         """Write one step; the caller lets nobody else change the instance meanwhile.
@@ -100,9 +92,9 @@ class Committer:
             await self._check_still_ours(step, sent)
             await self._settle(step, claim, new_claim)
         except STORAGE_ERRORS:
-            await self._deliver_all(sent)  # what is sent is stored, whatever else is not
+            await self._outbox.deliver(sent)  # what is sent is stored, whatever else is not
             raise
-        await self._deliver_all(sent)
+        await self._outbox.deliver(sent)
 
     # History and messages
 
@@ -121,7 +113,7 @@ class Committer:
                 f"The instance '{commit.instance_id}' has been handed over with its messages."
             )
 
-    async def _check_still_ours(self, step: _Step, sent: Sequence[_Sent]) -> None:
+    async def _check_still_ours(self, step: _Step, sent: Sequence[Sent]) -> None:
         """Stop where the partition was lost meanwhile: nothing is held of the instance any more.
 
         Raises:
@@ -131,8 +123,7 @@ class Committer:
         is_ours = hub.ownership.owns(commit.instance_id)
         if is_ours and commit.fence.epoch == hub.ownership.epoch(commit.instance_id):
             return
-        for one in sent:
-            await self._deliver(one)
+        await self._outbox.deliver(sent)
         raise StaleCommitError(f"The instance '{commit.instance_id}' was lost during a commit.")
 
     def _begin(self, commit: Commit, hot: HotInstance) -> _Step:
@@ -190,16 +181,16 @@ class Committer:
             hot.unconfirmed = (*hot.unconfirmed, *unrecorded)[-_UNCONFIRMED_MAX:]
             hot.consumed_ids.update(unrecorded)
 
-    async def _write(self, step: _Step) -> list[_Sent]:
+    async def _write(self, step: _Step) -> list[Sent]:
         """Write the history; give what was sent."""
         commit = step.commit
-        outbox = await self._deliverable(commit)
+        outbox = await self._outbox.deliverable(commit)
         cut = after_last_message(step.unwritten) if outbox else 0
         if cut:
             before, after = before_sending(step.unwritten, cut)
             await self._append(step, before, is_ended=False)
             step.unwritten = [*step.writing.withheld, *after]
-        sent = await self._send(commit, outbox)
+        sent = await self._outbox.send(commit, outbox)
         is_ended = commit.status.runtime_status.is_terminal
         await self._append(step, step.unwritten, is_ended=is_ended)
         return sent
@@ -228,109 +219,6 @@ class Committer:
                 if self._hub.inbox.ticket_of(message.id) is not None
             )
         )
-
-    async def _deliverable(self, commit: Commit) -> list[OutgoingMessage]:
-        """Leave out what nobody can receive; make the rows of new children."""
-        found: list[OutgoingMessage] = []
-        made = await self._make_children(commit)
-        reachable: dict[str, bool] = {}
-        for place, message in enumerate(commit.outbox):
-            target = message.instance_id
-            if isinstance(message.event, ExecutionStarted):
-                found.append(message)
-                continue
-            if target in made:
-                if place > made[target]:
-                    found.append(message)
-                continue
-            if target == commit.instance_id:
-                if not commit.status.runtime_status.is_terminal:
-                    found.append(message)
-                continue
-            if not self._hub.ownership.serves(target):
-                found.append(message)  # its owner decides
-                continue
-            if target not in reachable:
-                hot = await self._hub.instance(target)
-                reachable[target] = hot is not None and not hot.is_ended
-            if reachable[target]:
-                found.append(message)
-        return found
-
-    async def _make_children(self, commit: Commit) -> dict[str, int]:
-        """Find the children that no row says anything of yet, by the place of their start."""
-        starts: dict[str, int] = {}
-        for place, message in enumerate(commit.outbox):
-            is_start = isinstance(message.event, ExecutionStarted)
-            if is_start and self._hub.ownership.serves(message.instance_id):
-                starts.setdefault(message.instance_id, place)
-        made: dict[str, int] = {}
-        targets = list(starts)
-        for first in range(0, len(targets), _PUTS_AT_ONCE):
-            some = targets[first : first + _PUTS_AT_ONCE]
-            known = await asyncio.gather(*map(self._hub.instance, some))
-            made |= {one: starts[one] for one, hot in zip(some, known, strict=True) if hot is None}
-        return made
-
-    async def _send(self, commit: Commit, outbox: Sequence[OutgoingMessage]) -> list[_Sent]:
-        sender = Party(commit.instance_id, commit.fence.execution_id)
-        episode = sum(isinstance(event, OrchestratorStarted) for event in commit.events)
-        sent: list[_Sent] = []
-        made: set[str] = set()
-        for first in range(0, len(outbox), _PUTS_AT_ONCE):
-            some = outbox[first : first + _PUTS_AT_ONCE]
-            sent += await asyncio.gather(*(self._put(one, sender, episode) for one in some))
-            starts: dict[str, OutgoingMessage] = {}
-            for one in some:
-                if isinstance(one.event, ExecutionStarted) and one.instance_id not in made:
-                    starts.setdefault(one.instance_id, one)
-            made |= starts.keys()
-            await asyncio.gather(*map(self._insert_child, starts.values()))
-        return sent
-
-    async def _put(self, message: OutgoingMessage, sender: Party, episode: int) -> _Sent:
-        hub = self._hub
-        hub.check_owned(sender.instance_id)
-        envelope = hub.envelope(
-            message.instance_id,
-            message.event,
-            message.execution_id,
-            sender=sender,
-            episode=episode,
-        )
-        ticket, is_served = await hub.put(envelope, message.visible_at)
-        return _Sent(message, ticket, is_served)
-
-    async def _insert_child(self, message: OutgoingMessage) -> None:
-        hub, instance_id, start = self._hub, message.instance_id, message.event
-        assert isinstance(start, ExecutionStarted)
-        if not hub.ownership.serves(instance_id) or hub.known_instance(instance_id) is not None:
-            return
-        epoch = hub.ownership.epoch(instance_id)
-        etag = await hub.instances.insert_child(start)
-        if etag is not None:
-            hot = hub.new_instance(rules.new_record(start), etag, is_loaded=True)
-            hub.remember(instance_id, hot, epoch=epoch)
-
-    async def _deliver_all(self, sent: Sequence[_Sent]) -> None:
-        for one in sent:
-            await self._deliver(one)
-
-    async def _deliver(self, sent: _Sent) -> None:
-        message = sent.message
-        if not sent.is_served:
-            return
-        delivered = self._hub.deliver(
-            message.instance_id,
-            message.event,
-            message.execution_id,
-            sent.ticket,
-            visible_at=message.visible_at,
-        )
-        if delivered is None:
-            await self._hub.queues.hide(
-                sent.ticket, invisible_s=self._hub.delay_s(message.visible_at)
-            )
 
     # Status
 

@@ -1,0 +1,145 @@
+"""Sends what a step sends: put before the row that records it, delivered after."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from func_host.durable.backends import rules
+from func_host.durable.backends.azure_storage.messages import Party
+from func_host.durable.history import ExecutionStarted, OrchestratorStarted
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from func_host.durable.backend import Commit, OutgoingMessage
+    from func_host.durable.backends.azure_storage.hub import Hub
+    from func_host.durable.backends.azure_storage.tickets import Ticket
+
+_PUTS_AT_ONCE: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A message that was put; where this process serves its target, it is hidden."""
+
+    message: OutgoingMessage
+    ticket: Ticket
+    is_served: bool
+
+
+class Outbox:
+    """Sends for the commits of a hub."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+
+    async def deliverable(self, commit: Commit) -> list[OutgoingMessage]:
+        """Leave out what nobody can receive; make the rows of new children."""
+        found: list[OutgoingMessage] = []
+        made = await self._make_children(commit)
+        reachable: dict[str, bool] = {}
+        for place, message in enumerate(commit.outbox):
+            target = message.instance_id
+            if isinstance(message.event, ExecutionStarted):
+                found.append(message)
+                continue
+            if target in made:
+                if place > made[target]:
+                    found.append(message)
+                continue
+            if target == commit.instance_id:
+                if not commit.status.runtime_status.is_terminal:
+                    found.append(message)
+                continue
+            if not self._hub.ownership.serves(target):
+                found.append(message)  # its owner decides
+                continue
+            if target not in reachable:
+                hot = await self._hub.instance(target)
+                reachable[target] = hot is not None and not hot.is_ended
+            if reachable[target]:
+                found.append(message)
+        return found
+
+    async def _make_children(self, commit: Commit) -> dict[str, int]:
+        """Find the children that no row says anything of yet, by the place of their start."""
+        starts: dict[str, int] = {}
+        for place, message in enumerate(commit.outbox):
+            is_start = isinstance(message.event, ExecutionStarted)
+            if is_start and self._hub.ownership.serves(message.instance_id):
+                starts.setdefault(message.instance_id, place)
+        made: dict[str, int] = {}
+        targets = list(starts)
+        for first in range(0, len(targets), _PUTS_AT_ONCE):
+            some = targets[first : first + _PUTS_AT_ONCE]
+            known = await asyncio.gather(*map(self._hub.instance, some))
+            made |= {one: starts[one] for one, hot in zip(some, known, strict=True) if hot is None}
+        return made
+
+    async def send(self, commit: Commit, outbox: Sequence[OutgoingMessage]) -> list[Sent]:
+        """Put messages, and make the status rows of new children that this process serves.
+
+        Raises:
+            StaleCommitError: The sender is not this process's any more.
+        """
+        sender = Party(commit.instance_id, commit.fence.execution_id)
+        episode = sum(isinstance(event, OrchestratorStarted) for event in commit.events)
+        sent: list[Sent] = []
+        made: set[str] = set()
+        for first in range(0, len(outbox), _PUTS_AT_ONCE):
+            some = outbox[first : first + _PUTS_AT_ONCE]
+            sent += await asyncio.gather(*(self._put(one, sender, episode) for one in some))
+            starts: dict[str, OutgoingMessage] = {}
+            for one in some:
+                if isinstance(one.event, ExecutionStarted) and one.instance_id not in made:
+                    starts.setdefault(one.instance_id, one)
+            made |= starts.keys()
+            await asyncio.gather(*map(self._insert_child, starts.values()))
+        return sent
+
+    async def _put(self, message: OutgoingMessage, sender: Party, episode: int) -> Sent:
+        hub = self._hub
+        hub.check_owned(sender.instance_id)
+        envelope = hub.envelope(
+            message.instance_id,
+            message.event,
+            message.execution_id,
+            sender=sender,
+            episode=episode,
+        )
+        ticket, is_served = await hub.put(envelope, message.visible_at)
+        return Sent(message, ticket, is_served)
+
+    async def _insert_child(self, message: OutgoingMessage) -> None:
+        hub, instance_id, start = self._hub, message.instance_id, message.event
+        assert isinstance(start, ExecutionStarted)
+        if not hub.ownership.serves(instance_id) or hub.known_instance(instance_id) is not None:
+            return
+        epoch = hub.ownership.epoch(instance_id)
+        etag = await hub.instances.insert_child(start)
+        if etag is not None:
+            hot = hub.new_instance(rules.new_record(start), etag, is_loaded=True)
+            hub.remember(instance_id, hot, epoch=epoch)
+
+    async def deliver(self, sent: Sequence[Sent]) -> None:
+        """Hand over in memory what was put hidden; show what is another process's by now."""
+        for one in sent:
+            await self._deliver_one(one)
+
+    async def _deliver_one(self, sent: Sent) -> None:
+        message = sent.message
+        if not sent.is_served:
+            return
+        delivered = self._hub.deliver(
+            message.instance_id,
+            message.event,
+            message.execution_id,
+            sent.ticket,
+            visible_at=message.visible_at,
+        )
+        if delivered is None:
+            await self._hub.queues.hide(
+                sent.ticket, invisible_s=self._hub.delay_s(message.visible_at)
+            )
