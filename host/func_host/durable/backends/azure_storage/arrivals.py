@@ -86,6 +86,7 @@ class Arrivals:
         self._dead_letters = dead_letters
         self._names = names
         self._attempts = AttemptCounter()
+        self._put_offs = AttemptCounter()
         self._bells: dict[int, asyncio.Event] = {}
 
     async def poll(self, partition: int) -> None:
@@ -219,6 +220,8 @@ class Arrivals:
             if etag is not None:
                 hot = hub.new_instance(rules.new_record(start), etag, is_loaded=False)
                 hub.remember(instance_id, hot, epoch=hub.ownership.epoch(instance_id))
+            else:  # somebody else was quicker, or our own answer was lost
+                hot = await hub.instance(instance_id)
         if hot is None:
             await self._wait_for_row(received, created=None)
             return
@@ -351,8 +354,9 @@ class Arrivals:
             await hub.queues.hide(ticket, invisible_s=hub.hidden_s(due))
 
     async def _put_off(self, received: Received) -> None:
-        delay_s = min(2**received.dequeue_count, _DELAY_MAX_S)
-        await self._hub.queues.hide(received.ticket, invisible_s=delay_s)
+        """Look at a message later, ever later; hosts that died with it do not count."""
+        times = self._put_offs.failed(received.ticket.queue_id)
+        await self._hub.queues.hide(received.ticket, invisible_s=min(2**times, _DELAY_MAX_S))
 
 
 def _target_of(received: Received) -> str:

@@ -1,4 +1,4 @@
-"""Counts how often the handling of a message has raised an error, in this process.
+"""Counts how often the handling of a message has raised an error, or was put off, in this process.
 
 The service's own count is no measure: it grows with every host that dies or loses a partition
 while it holds a message, and such a message has nothing wrong with it.

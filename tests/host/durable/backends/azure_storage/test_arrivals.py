@@ -241,7 +241,7 @@ async def test_how_often_a_message_was_taken_drops_nothing(world: FragileWorld) 
     await world.take()
 
     assert held(world) == ["EventRaised"]
-    assert world.queues.left() == {"m2": 60.0, "m3": 600.0}
+    assert world.queues.left() == {"m2": 60.0, "m3": 2.0}
     assert world.letters.buried == []
 
 
