@@ -50,6 +50,7 @@ class Session:
         self.release: Release | None = None  # what the store has asked to hand over
         self.has_excess = False  # more of its activities wait here than this process can run
         self.is_void = False  # what is in memory is not to be gone on with
+        self.is_reopened = False  # what is stored may say more than what is in memory
         self.failures = 0
         self._executor = executor
         self._ids = ids

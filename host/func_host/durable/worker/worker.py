@@ -156,6 +156,7 @@ class DurableWorker:
             session = self._session(item.instance_id)
             session.receive(item.messages, is_replaced=item.is_replaced)
             session.ask_release(item.release)
+            session.is_reopened |= not item.messages and item.release is None
             self._wake(session)
 
     async def _receive_activities(self) -> None:
@@ -225,7 +226,8 @@ class DurableWorker:
 
     def _processed(self, session: Session) -> None:
         self._processing.discard(session.instance_id)
-        if session.has_work or session.is_void:  # it came while the session was given up
+        if session.has_work or session.is_void or session.is_reopened:
+            # It came while the session was given up.
             self._waiting[session.instance_id] = session
         elif session.is_idle and not session.is_loaded and not session.failures:
             self._sessions.pop(session.instance_id, None)
@@ -342,8 +344,7 @@ class DurableWorker:
     async def _work_off(self, session: Session) -> None:
         """Load, feed and commit until nothing more has arrived."""
         while True:
-            if session.is_void:
-                raise StaleCommitError("An activity may not start here.")
+            self._see_that_it_holds(session)
             if not session.is_loaded:
                 advance = await self._load(session)
             elif session.has_work:
@@ -363,6 +364,19 @@ class DurableWorker:
         elif session.is_completed:
             self._activities.release(session.committed_instance)
             session.evict()
+
+    def _see_that_it_holds(self, session: Session) -> None:
+        """Go on with what is in memory only where it is what is stored, as far as anybody knows.
+
+        Raises:
+            StaleCommitError: It is surely not.
+        """
+        if session.is_void:
+            raise StaleCommitError("An activity may not start here.")
+        if session.is_reopened:
+            session.is_reopened = False
+            if session.is_idle:  # else its commit tells
+                session.evict()
 
     async def _hand_over(self, session: Session) -> bool:
         """Share what is to be shared; give whether the whole instance has been let go of."""

@@ -95,7 +95,8 @@ class Arrivals:
         rhythm = PollingRhythm(hub.ids)
         bell = self._bells[partition] = asyncio.Event()
         while not hub.is_stopping and hub.ownership.is_served(partition):
-            if self.is_full:
+            # What is taken while the lease is in doubt could only be given back.
+            if self.is_full or not hub.ownership.holds(partition):
                 await hub.pause(_FULL_WAIT_S, bell)
                 bell.clear()
                 continue

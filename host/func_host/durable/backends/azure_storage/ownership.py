@@ -47,6 +47,10 @@ class Ownership:
         """Give the number of the ownership: 0 for the first one."""
         return max(0, self._epochs[self.partition_of(instance_id)])
 
+    def holds(self, partition: int) -> bool:
+        """Tell whether the lease of a partition surely holds at this moment."""
+        return self._holds(partition)
+
     def is_served(self, partition: int) -> bool:
         """Tell whether a queue is to be read."""
         return partition in self._served
