@@ -227,3 +227,28 @@ async def test_a_worker_stops_quietly_while_instances_wait_for_their_turn() -> N
         await w.settle()
 
         assert w.running.cancelled()
+
+
+async def test_an_instance_that_is_looked_at_again_is_loaded_anew(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Another process may have gone on with it; what runs here is not begun a second time."""
+    async with world() as w:
+        loaded: list[str] = []
+        load = w.backend.load
+
+        async def noted(instance_id: str) -> Any:
+            loaded.append(instance_id)
+            return await load(instance_id)
+
+        monkeypatch.setattr(w.backend, "load", noted)
+        await w.start("chain")
+        await w.settle(1)
+        await w.backend.abandon("i")
+        await w.settle()
+        assert loaded == ["i", "i"]
+
+        await w.returns(0, "x")
+        await w.returns(1, "y")
+        assert await w.output() == ["x", "y"]
+        assert w.called == [("a", 1), ("b", 2)]

@@ -454,3 +454,20 @@ async def test_an_end_whose_status_was_not_written_is_settled(world: HubWorld) -
     assert world.rows.status("one") == "Completed"
     assert not world.queues.kinds()
     assert not world.hub.inbox.instances()
+
+
+async def test_a_queue_is_not_read_while_its_lease_is_in_doubt(world: FragileWorld) -> None:
+    """What would be taken could only be given back, again and again."""
+    event = world.send(EVENT)
+    world.held.clear()
+    reading = asyncio.ensure_future(world.arrivals.poll(HOME))
+    await world.settle()
+    assert world.queues.messages[event.queue_id].dequeue_count == 0
+
+    world.held.add(HOME)
+    await world.settle(1)
+    await world.settle()
+    assert world.queues.messages[event.queue_id].dequeue_count == 1
+    world.hub.stop()
+    await world.settle()
+    await reading
