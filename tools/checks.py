@@ -1,8 +1,8 @@
 """Every check and every test, on the Python that runs this; the tests come last.
 
 What is said behind `python3 run.py test` goes to pytest: `python3 run.py test tests/host`. With
-nothing said all tests run, those on the emulator of Azure Storage last. The emulator stops answering
-for up to a minute now and then, so what fails there is tried once more, and both are told.
+nothing said all tests run, those on the emulator of Azure Storage last. The emulator stops
+answering for up to a minute now and then, so what fails there is tried once more; both are told.
 """
 
 from __future__ import annotations
