@@ -16,6 +16,8 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol, Self, TypeAlias
 
+from azure.core.exceptions import ResourceNotFoundError
+
 from func_host.clock import SystemClock
 from func_host.durable.backend import BackendUnavailableError
 from func_host.durable.backends.azure_storage.app_lease import AppLease, AppLeaseSettings
@@ -336,7 +338,8 @@ class PartitionManager:
         if failing_since is None:
             _logger.warning("partition leases could not be renewed", extra={REASON: str(explained)})
             return now
-        is_passing = isinstance(explained, BackendUnavailableError)
+        is_gone = isinstance(error, ResourceNotFoundError)  # no round brings its rows back
+        is_passing = isinstance(explained, BackendUnavailableError) and not is_gone
         if not is_passing and now - failing_since > self._settings.leases.lease_s:
             raise explained from error
         return failing_since
