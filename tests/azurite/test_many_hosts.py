@@ -203,7 +203,10 @@ async def test_another_host_sees_an_activity_that_lasts(azurite: Azurite, tmp_pa
         def is_listed() -> bool:
             return all("TaskScheduled" in events(asked) for asked in (host, other))
 
-        assert any("TaskScheduled" in events(asked) for asked in (host, other))  # its owner's
+        def is_known() -> bool:
+            return any("TaskScheduled" in events(asked) for asked in (host, other))
+
+        wait_until(is_known, "its owner tells of it", 5)
         wait_until(is_listed, "both hosts know of it", SEEN_S)
         sagas.wait_for_ends(other, {"slow-1"}, "slow-", 60)
 

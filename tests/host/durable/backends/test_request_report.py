@@ -42,12 +42,13 @@ class Lines(logging.Handler):
 
 
 @pytest.fixture
-def lines(monkeypatch: pytest.MonkeyPatch) -> Iterator[Lines]:
-    lines = Lines()
-    monkeypatch.setattr(request_report.logger, "level", logging.INFO)
+def lines() -> Iterator[Lines]:
+    lines, level = Lines(), request_report.logger.level
+    request_report.logger.setLevel(logging.INFO)
     request_report.logger.addHandler(lines)
     yield lines
     request_report.logger.removeHandler(lines)
+    request_report.logger.setLevel(level)
 
 
 @asynccontextmanager
