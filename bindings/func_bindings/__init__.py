@@ -4,6 +4,15 @@ from func_bindings.app import Blueprint, FunctionApp
 from func_bindings.durable.client import DurableClient
 from func_bindings.durable.context import OrchestrationContext
 from func_bindings.durable.dead_letters import DeadLetter
+from func_bindings.durable.entities import (
+    CleanEntityStorageResult,
+    EntityContext,
+    EntityId,
+    EntityMetadata,
+    EntityStateResponse,
+    LockWaiter,
+)
+from func_bindings.durable.locks import CriticalSection
 from func_bindings.durable.retry import RetryOptions
 from func_bindings.durable.status import (
     DurableOrchestrationStatus,
@@ -26,6 +35,7 @@ from func_bindings.errors import (
     InstanceCompletedError,
     InstanceConflictError,
     InstanceNotFoundError,
+    LockingRulesViolationError,
     NonDeterminismError,
     SerializationError,
     TaskCancelledError,
@@ -38,9 +48,15 @@ from func_bindings.triggers import function_name, http_trigger, route
 __all__ = [
     "AuthLevel",
     "Blueprint",
+    "CleanEntityStorageResult",
+    "CriticalSection",
     "DeadLetter",
     "DurableClient",
     "DurableOrchestrationStatus",
+    "EntityContext",
+    "EntityId",
+    "EntityMetadata",
+    "EntityStateResponse",
     "FailureDetails",
     "FunctionApp",
     "FunctionNotFoundError",
@@ -54,6 +70,8 @@ __all__ = [
     "InstanceCompletedError",
     "InstanceConflictError",
     "InstanceNotFoundError",
+    "LockWaiter",
+    "LockingRulesViolationError",
     "NonDeterminismError",
     "OrchestrationContext",
     "OrchestrationRuntimeStatus",

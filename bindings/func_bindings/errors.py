@@ -70,6 +70,13 @@ class TaskCancelledError(FunctionsError):
     """The timer was cancelled before it fired."""
 
 
+class LockingRulesViolationError(FunctionsError):
+    """Inside `context.lock` only the locked entities may be called, one call each at a time.
+
+    Nothing may be locked in addition, no sub-orchestration started, and no locked entity signalled.
+    """
+
+
 class SerializationError(FunctionsError, ValueError):
     """A value cannot be written as JSON, or JSON does not fit the annotated type.
 
