@@ -12,6 +12,7 @@ After a failure the worker calls `abandon` and gets what is unconsumed again.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import Enum
 from typing import TYPE_CHECKING, Final, NewType, Protocol, Self
 
@@ -19,7 +20,7 @@ from func_bindings.errors import FunctionsError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import datetime, timedelta
+    from datetime import datetime
     from types import TracebackType
 
     from func_bindings.durable.dead_letters import DeadLetter
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
     )
 
 MessageId = NewType("MessageId", int)
+
+OPERATION_ID_KEPT: Final = timedelta(hours=1)
+"""How long a store knows the operation ids of messages: a repeated one does nothing meanwhile."""
 
 DEAD_LETTERS_LISTED_MAX: Final = 1000
 """A list of dead letters is no longer than this: the rest shows once these are gone."""
@@ -71,6 +75,7 @@ class BackendFeatures:
         dead_letters: True where a message may be set aside; elsewhere none ever is.
         shares_activities: True where several hosts share a hub, and an activity can be handed from
             one to another.
+        keeps_order: True where what one sender sends to an instance arrives in order and once.
     """
 
     timer_leg_max: timedelta | None = None
@@ -79,6 +84,7 @@ class BackendFeatures:
     has_one_owner: bool = True
     dead_letters: bool = False
     shares_activities: bool = False
+    keeps_order: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,8 +172,9 @@ class OutgoingMessage:
     """A message to an instance (maybe the sender itself), visible from `visible_at` (None: now).
 
     An `ExecutionStarted` to an instance that does not exist creates it as `Pending`; to one that
-    exists it is delivered like any message, and that instance's worker decides. Any other message
-    to an instance that does not exist or has ended is dropped.
+    exists it is delivered like any message, and that instance's worker decides. An `EventRaised` to
+    an entity (`@name@key`) that does not exist creates it, too: see `entity_start`. Any other
+    message to an instance that does not exist or has ended is dropped.
     """
 
     instance_id: str
@@ -336,8 +343,19 @@ class Backend(Protocol):
         """
         ...
 
-    async def send_message(self, instance_id: str, event: MessageEvent) -> None:
-        """Store a message to an instance that exists and has not ended.
+    async def send_message(
+        self,
+        instance_id: str,
+        event: MessageEvent,
+        *,
+        visible_at: datetime | None = None,
+        operation_id: str | None = None,
+    ) -> None:
+        """Store a message to an instance that exists and has not ended, or to an entity.
+
+        It becomes visible at `visible_at`, or now. Where a message with this operation id has been
+        sent to the instance within `OPERATION_ID_KEPT`, it is the same one: nothing is sent.
+        Messages to an entity from a caller who waits for each call to return arrive in order.
 
         Raises:
             InstanceNotFoundError: There is no such instance.
@@ -445,6 +463,13 @@ class Backend(Protocol):
 
         Raises:
             InstanceConflictError: The instance has not ended.
+        """
+        ...
+
+    async def purge_entity(self, instance_id: str, execution_id: str) -> bool:
+        """Delete all that is stored of an entity where this is still its execution.
+
+        False where it is not, and where a message waits for the entity: nothing was deleted.
         """
         ...
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from uuid import UUID, uuid5
 
 from func_bindings.durable.status import OrchestrationRuntimeStatus
 from func_bindings.errors import (
@@ -18,13 +19,22 @@ from func_bindings.errors import (
     InstanceNotFoundError,
 )
 from func_host.durable.backend import InstanceRecord, StaleCommitError
-from func_host.durable.history import ExecutionStarted, TimerFired
+from func_host.durable.engine.entities.messages import is_entity
+from func_host.durable.history import (
+    EventRaised,
+    ExecutionStarted,
+    OrchestrationInstance,
+    TimerFired,
+)
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from func_host.durable.backend import Commit, InstanceQuery
     from func_host.durable.history import MessageEvent
 
 _MARK = "after:"
+_NAMESPACE = UUID("2f6f7a0e-5b4b-4c55-8d2c-6a1b7f0d9a34")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +54,10 @@ def check_creatable(instance_id: str, head: Head | None, *, replace_unfinished: 
 
 
 def check_reachable(instance_id: str, head: Head | None) -> None:
-    """Let a client send only to an instance that exists and has not ended."""
+    """Let a client send only to an instance that exists and has not ended, or to an entity."""
     if head is None:
+        if is_entity(instance_id):
+            return
         raise InstanceNotFoundError(instance_id)
     if head.runtime_status.is_terminal:
         raise InstanceCompletedError(instance_id, head.runtime_status)
@@ -104,6 +116,25 @@ def new_record(start: ExecutionStarted) -> InstanceRecord:
         runtime_status=OrchestrationRuntimeStatus.Pending,
         input=start.input,
     )
+
+
+def entity_start(instance_id: str, moment: datetime) -> ExecutionStarted:
+    """Give the start of an entity that its first message creates, as the extension does."""
+    execution_id = uuid5(_NAMESPACE, f"{instance_id} {moment.isoformat()}").hex
+    return ExecutionStarted(
+        timestamp=moment,
+        orchestration_instance=OrchestrationInstance(instance_id, execution_id),
+        name=instance_id,
+    )
+
+
+def creating_start(instance_id: str, event: MessageEvent) -> ExecutionStarted | None:
+    """Give the start of an instance that a message creates; None where it creates none."""
+    if isinstance(event, ExecutionStarted):
+        return event
+    if isinstance(event, EventRaised) and is_entity(instance_id):
+        return entity_start(instance_id, event.timestamp)
+    return None
 
 
 def is_delivered(event: MessageEvent, target: Head) -> bool:

@@ -7,7 +7,7 @@ freezes it. What is in one commit becomes durable together or not at all.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from func_bindings.durable.status import OrchestrationRuntimeStatus
 from func_host.durable.actions import (
@@ -39,6 +39,9 @@ if TYPE_CHECKING:
     from func_host.durable.backend import Fence, MessageId
     from func_host.durable.engine.state import OrchestrationState
     from func_host.durable.history import HistoryEvent, ScheduledEvent
+
+FIRE_AND_FORGET: Final = "FireAndForget"
+"""The tag of an orchestration that its parent wants to hear nothing of, as the extension does."""
 
 
 @dataclass(slots=True)
@@ -170,7 +173,7 @@ def child_message(
             task_schedule_id=action.id,
             version=parent.version,
         ),
-        tags=parent.tags,
+        tags=_inherited(parent.tags),
     )
     return OutgoingMessage(instance_id=action.instance_id, execution_id=execution_id, event=start)
 
@@ -190,6 +193,18 @@ def is_same_start(start: ExecutionStarted, other: ExecutionStarted) -> bool:
         and mine.orchestration_instance == its.orchestration_instance
         and mine.task_schedule_id == its.task_schedule_id
     )
+
+
+def _inherited(tags: dict[str, str] | None) -> dict[str, str] | None:
+    """Give what a child takes over; its parent waits for it, whoever waits for the parent."""
+    if tags is None or FIRE_AND_FORGET not in tags:
+        return tags
+    return {name: value for name, value in tags.items() if name != FIRE_AND_FORGET} or None
+
+
+def is_detached(start: ExecutionStarted) -> bool:
+    """Tell whether the one that sent a start wants no answer."""
+    return FIRE_AND_FORGET in (start.tags or ())
 
 
 def child_refused(

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from func_host.durable.worker.session import Session
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from func_host.durable.backend import Backend, SharedActivity
     from func_host.durable.history import OrchestrationInstance
     from func_host.durable.worker.activities import ActivityDispatcher
+    from func_host.durable.worker.entity_session import EntitySession
     from func_host.durable.worker.recording import ActivityCall
-    from func_host.durable.worker.session import ActivityResult, Session
+    from func_host.durable.worker.session import ActivityResult
 
 
 class Handover:
@@ -49,9 +52,9 @@ class Handover:
         running = self._activities.running_of(instance)
         await self._share(session, instance, (), running)
 
-    async def release(self, session: Session) -> None:
+    async def release(self, session: Session | EntitySession) -> None:
         """Let go of an instance: what waits runs elsewhere, what runs ends here."""
-        if session.is_loaded:
+        if session.is_loaded and isinstance(session, Session):
             instance = session.committed_instance
             waiting = self._activities.take_waiting(instance)
             running = self._activities.running_of(instance)

@@ -295,7 +295,9 @@ class Recording:
     def tell_parent(self) -> None:
         """Tell the parent, where there is one, how the instance has ended."""
         started, completed = self.state.started, self.state.completed
-        if started is not None and started.parent_instance is not None and completed is not None:
+        if started is None or completed is None or planning.is_detached(started):
+            return
+        if started.parent_instance is not None:
             self.draft.outbox.append(planning.parent_message(completed, started.parent_instance))
 
     def end_without_run(self, event: ExecutionTerminated) -> None:

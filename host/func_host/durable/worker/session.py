@@ -1,4 +1,4 @@
-"""A session: one active instance in memory, fed messages and results, drained into commits.
+"""A session: one active orchestration in memory, fed messages and results, drained into commits.
 
 A session is synchronous and does no I/O; the worker around it loads, commits and dispatches. Its
 orchestrator stays suspended between messages, so nothing is replayed; dropping the orchestrator
@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from func_bindings.errors import InstanceAlreadyExistsError
-from func_host.durable.backend import Fence, Message, Release
+from func_host.durable.backend import Fence
 from func_host.durable.engine import commit as planning
 from func_host.durable.history import (
     ExecutionStarted,
@@ -22,6 +22,7 @@ from func_host.durable.history import (
     TaskFailed,
     TimerFired,
 )
+from func_host.durable.worker.mailbox import MailboxSession
 from func_host.durable.worker.recording import Advance, Recording
 
 if TYPE_CHECKING:
@@ -29,29 +30,20 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from func_host.clock import IdSource
-    from func_host.durable.backend import Commit, MessageId, StoredInstance
+    from func_host.durable.backend import Commit, Message, StoredInstance
     from func_host.durable.executor import Executor
     from func_host.durable.history import HistoryEvent
 
 ActivityResult = TaskCompleted | TaskFailed
 
 
-class Session:
-    """One active instance."""
+class Session(MailboxSession):
+    """One active orchestration."""
 
     def __init__(self, instance_id: str, executor: Executor, ids: IdSource) -> None:
         """Make a session that has not been loaded."""
-        self.instance_id = instance_id
-        self.mailbox: deque[Message] = deque()
+        super().__init__(instance_id)
         self.results: deque[tuple[OrchestrationInstance, ActivityResult]] = deque()
-        self.is_loaded = False
-        self.is_lingering = False
-        self.is_due = False  # what has lingered is to be committed, whatever else arrives
-        self.release: Release | None = None  # what the store has asked to hand over
-        self.has_excess = False  # more of its activities wait here than this process can run
-        self.is_void = False  # what is in memory is not to be gone on with
-        self.is_reopened = False  # what is stored may say more than what is in memory
-        self.failures = 0
         self._executor = executor
         self._ids = ids
         self._reset(Fence("", 0))
@@ -59,7 +51,7 @@ class Session:
     def _reset(self, fence: Fence, history: Iterable[HistoryEvent] = ()) -> None:
         self._recording = Recording(self.instance_id, self._executor, self._ids, fence, history)
         self._early: list[Message] = []
-        self._held: set[MessageId] = {message.id for message in self.mailbox}
+        self._held = {message.id for message in self.mailbox}
 
     # Life
 
@@ -151,11 +143,6 @@ class Session:
         advance.is_urgent = advance.is_urgent or self._recording.must_commit
         return advance
 
-    def ask_release(self, release: Release | None) -> None:
-        """Note what the store asks to hand over; the whole instance is more than a part of it."""
-        if self.release is not Release.INSTANCE:
-            self.release = release or self.release
-
     def take_result(self, instance: OrchestrationInstance, task_id: int) -> ActivityResult | None:
         """Give and forget the result of an activity that has arrived and was not fed yet."""
         for position, (one, result) in enumerate(self.results):
@@ -164,18 +151,10 @@ class Session:
                 return result
         return None
 
-    def receive(self, messages: Iterable[Message], *, is_replaced: bool = False) -> None:
-        """Take messages of the store; one that is held already (handed out twice) is ignored.
-
-        What was held of an instance that a client has replaced is void.
-        """
-        if is_replaced:
-            self.mailbox.clear()
-            self._early.clear()
-        for message in messages:
-            if message.id not in self._held:
-                self._held.add(message.id)
-                self.mailbox.append(message)
+    def forget_mail(self) -> None:
+        """Drop what has arrived and was not consumed."""
+        super().forget_mail()
+        self._early.clear()
 
     def receive_result(self, instance: OrchestrationInstance, result: ActivityResult) -> None:
         """Take the result of an activity; one of an execution that is over is dropped later."""
@@ -259,6 +238,8 @@ class Session:
 
     def _refuse_child(self, start: ExecutionStarted, now: datetime) -> None:
         assert start.parent_instance is not None
+        if planning.is_detached(start):
+            return
         reason = (
             f"The sub-orchestration '{start.name}' could not be started: an instance with the id "
             f"'{self.instance_id}' exists and has not ended."

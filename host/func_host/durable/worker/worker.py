@@ -18,7 +18,7 @@ import asyncio
 import logging
 from collections import OrderedDict, deque
 from itertools import count, islice
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 
 from func_host import log
 from func_host.durable.backend import (
@@ -27,8 +27,12 @@ from func_host.durable.backend import (
     Release,
     StaleCommitError,
 )
+from func_host.durable.engine.entities.messages import is_entity
 from func_host.durable.worker.activities import ActivityDispatcher
+from func_host.durable.worker.entities import EntityRunner
+from func_host.durable.worker.entity_session import EntitySession
 from func_host.durable.worker.handover import Handover
+from func_host.durable.worker.lock_watch import LockWatch
 from func_host.durable.worker.recording import Advance
 from func_host.durable.worker.session import Session
 
@@ -37,6 +41,7 @@ if TYPE_CHECKING:
 
     from func_host.clock import Clock, IdSource
     from func_host.durable.backend import Backend, SharedActivity
+    from func_host.durable.entity_executor import EntityExecutor
     from func_host.durable.executor import Executor
     from func_host.durable.history import OrchestrationInstance
     from func_host.durable.worker.activities import ActivityCatalog
@@ -45,6 +50,10 @@ if TYPE_CHECKING:
     from func_host.invocation.invoker import Invoker
 
 T = TypeVar("T")
+RESTING_MAX: Final = 10_000
+"""How many instances may run operations, or wait for their next try, before no more are taken."""
+
+AnySession: TypeAlias = "Session | EntitySession"
 
 logger = logging.getLogger(__name__)
 
@@ -57,6 +66,7 @@ class DurableWorker:
         *,
         backend: Backend,
         executor: Executor,
+        entities: EntityExecutor,
         catalog: ActivityCatalog,
         invoker: Invoker,
         clock: Clock,
@@ -80,12 +90,16 @@ class DurableWorker:
             deliver_shared=self._deliver_shared,
         )
         self._handover = Handover(backend, self._activities, self._deliver_shared)
+        self._entities = EntityRunner(
+            backend, entities, clock, max_concurrent=settings.max_concurrent_entities
+        )
+        self._locks = LockWatch(backend, clock)
         self._has_room = asyncio.Event()
         self._unsent = 0  # results of shared activities that are on their way
-        self._sessions: OrderedDict[str, Session] = OrderedDict()
+        self._sessions: OrderedDict[str, AnySession] = OrderedDict()
         self._processing: set[str] = set()
         self._resting = 0
-        self._waiting: OrderedDict[str, Session] = OrderedDict()
+        self._waiting: OrderedDict[str, AnySession] = OrderedDict()
         self._lingering: deque[tuple[float, Session]] = deque()
         self._has_lingering = asyncio.Event()
         self._slot_is_free = asyncio.Event()
@@ -101,6 +115,7 @@ class DurableWorker:
             async with asyncio.TaskGroup() as tasks:
                 self._tasks = tasks
                 self._receiver = tasks.create_task(self._receive())
+                tasks.create_task(self._locks.run())
                 if self._backend.features.shares_activities:
                     self._activity_receiver = tasks.create_task(self._receive_activities())
                 try:
@@ -188,6 +203,7 @@ class DurableWorker:
     def _deliver(self, instance: OrchestrationInstance, result: ActivityResult) -> None:
         self._has_room.set()
         session = self._session(instance.instance_id)
+        assert isinstance(session, Session)
         session.receive_result(instance, result)
         self._wake(session)
 
@@ -198,23 +214,35 @@ class DurableWorker:
             session.is_void = True
             self._wake(session)
 
-    def _session(self, instance_id: str) -> Session:
+    def _session(self, instance_id: str) -> AnySession:
         session = self._sessions.get(instance_id)
         if session is None:
-            session = Session(instance_id, self._executor, self._ids)
-            self._sessions[instance_id] = session
+            session = self._sessions[instance_id] = self._new_session(instance_id)
         else:
             self._sessions.move_to_end(instance_id)
         return session
+
+    def _new_session(self, instance_id: str) -> AnySession:
+        if not is_entity(instance_id):
+            return Session(instance_id, self._executor, self._ids)
+        settings = self._settings
+        keeps_order = self._backend.features.keeps_order
+        return EntitySession(
+            instance_id,
+            self._ids,
+            window=0 if keeps_order else int(settings.entity_reorder_window_s * 10_000_000),
+            batch_max=settings.entity_batch_max,
+            default_version=self._executor.default_version,
+        )
 
     # Who is processed, and when
 
     @property
     def _has_slot(self) -> bool:
         busy = len(self._processing) - self._resting
-        return busy < self._settings.max_concurrent_orchestrators
+        return busy < self._settings.max_concurrent_orchestrators and self._resting < RESTING_MAX
 
-    def _wake(self, session: Session) -> None:
+    def _wake(self, session: AnySession) -> None:
         if session.instance_id in self._processing or self._tasks is None:
             return
         if not self._has_slot:
@@ -224,7 +252,7 @@ class DurableWorker:
         self._processing.add(session.instance_id)
         self._tasks.create_task(self._process(session))
 
-    def _processed(self, session: Session) -> None:
+    def _processed(self, session: AnySession) -> None:
         self._processing.discard(session.instance_id)
         if session.has_work or session.is_void or session.is_reopened:
             # It came while the session was given up.
@@ -276,10 +304,13 @@ class DurableWorker:
 
     # One session
 
-    async def _process(self, session: Session) -> None:
+    async def _process(self, session: AnySession) -> None:
         try:
             with log.bind_log_fields(**{log.INSTANCE_ID: session.instance_id}):
-                await self._work_off(session)
+                if isinstance(session, EntitySession):
+                    await self._work_off_entity(session)
+                else:
+                    await self._work_off(session)
         except StaleCommitError:
             logger.info("commit came too late", extra={log.INSTANCE_ID: session.instance_id})
             session.failures += 1
@@ -298,7 +329,7 @@ class DurableWorker:
         finally:
             self._processed(session)
 
-    async def _take_up_again(self, session: Session, error: BaseException) -> None:
+    async def _take_up_again(self, session: AnySession, error: BaseException) -> None:
         session.failures += 1
         delay_s = self._retry_delay_s(session.failures)
         logger.warning(
@@ -317,7 +348,7 @@ class DurableWorker:
         delay_s: float = settings.retry_delay_s * 2.0 ** min(failures - 1, 16)
         return min(delay_s, settings.retry_delay_max_s) * (0.5 + self._ids.jitter())
 
-    async def _give_up(self, session: Session, *, delay_s: float) -> None:
+    async def _give_up(self, session: AnySession, *, delay_s: float) -> None:
         session.discard()
         self._resting += 1  # it needs no slot: instances that fail must not keep others from theirs
         self._give_slot()
@@ -327,6 +358,7 @@ class DurableWorker:
             self._resting -= 1
         session.mailbox.clear()
         session.evict()
+        self._locks.forget(session.instance_id)
         await self._insistently("abandon", lambda: self._backend.abandon(session.instance_id))
 
     async def _insistently(self, what: str, ask: Callable[[], Awaitable[T]]) -> T:
@@ -365,7 +397,23 @@ class DurableWorker:
             self._activities.release(session.committed_instance)
             session.evict()
 
-    def _see_that_it_holds(self, session: Session) -> None:
+    async def _work_off_entity(self, session: EntitySession) -> None:
+        """Load, run and commit batches until nothing more is to be done here."""
+        self._see_that_it_holds(session)
+        self._resting += 1  # its operations have a limit of their own
+        self._give_slot()
+        try:
+            has_more = True
+            while has_more and not self._is_draining and session.release is None:
+                was_parked = session.parked
+                has_more = await self._entities.run_batch(session)
+                self._locks.note(session)
+                self._tell_if_parked(session, before=was_parked)
+        finally:
+            self._resting -= 1
+        await self._hand_over(session)
+
+    def _see_that_it_holds(self, session: AnySession) -> None:
         """Go on with what is in memory only where it is what is stored, as far as anybody knows.
 
         Raises:
@@ -378,7 +426,7 @@ class DurableWorker:
             if session.is_idle:  # else its commit tells
                 session.evict()
 
-    async def _hand_over(self, session: Session) -> bool:
+    async def _hand_over(self, session: AnySession) -> bool:
         """Share what is to be shared; give whether the whole instance has been let go of."""
         release, session.release = session.release, None
         has_excess, session.has_excess = session.has_excess, False
@@ -389,7 +437,10 @@ class DurableWorker:
                 session.release = release
                 raise
             session.discard()
+            self._locks.forget(session.instance_id)
             return True
+        if isinstance(session, EntitySession):
+            return False
         if release is Release.ACTIVITIES and session.is_loaded:
             await self._handover.carry_on(session)
         elif has_excess and session.is_loaded:
@@ -444,7 +495,7 @@ class DurableWorker:
         self._tell_if_parked(session, before=was_parked)
         return advance
 
-    def _tell_if_parked(self, session: Session, *, before: str | None) -> None:
+    def _tell_if_parked(self, session: AnySession, *, before: str | None) -> None:
         if session.parked is not None and session.parked != before:
             logger.error(
                 "instance is parked",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 from func_bindings.errors import InstanceNotFoundError
 from func_host.durable.backend import (
+    OPERATION_ID_KEPT,
     BackendFeatures,
     BackendUnavailableError,
     Fence,
@@ -27,17 +28,17 @@ from func_host.durable.backends.memory.store import StoredData, StoreSource
 from func_host.durable.backends.no_dead_letters import NoDeadLetters
 from func_host.durable.backends.one_host import OneHost
 from func_host.durable.codec import to_microseconds
-from func_host.durable.history import ExecutionStarted
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
+    from datetime import datetime
     from types import TracebackType
 
     from func_bindings.durable.status import OrchestrationRuntimeStatus
     from func_host.clock import Clock
     from func_host.durable.backend import Commit, InstanceQuery, RequestCount, WorkItem
     from func_host.durable.backends.memory.store import MemoryStore
-    from func_host.durable.history import HistoryEvent, MessageEvent
+    from func_host.durable.history import ExecutionStarted, HistoryEvent, MessageEvent
 
 _FEATURES = BackendFeatures()
 
@@ -102,12 +103,32 @@ class MemoryBackend(NoDeadLetters, OneHost):
             )
         )
 
-    async def send_message(self, instance_id: str, event: MessageEvent) -> None:
-        """Store a message to an instance that exists and has not ended."""
+    async def send_message(
+        self,
+        instance_id: str,
+        event: MessageEvent,
+        *,
+        visible_at: datetime | None = None,
+        operation_id: str | None = None,
+    ) -> None:
+        """Store a message to an instance that exists and has not ended, or to an entity."""
         self._check_open()
         stored = self._store.instances.get(instance_id)
         rules.check_reachable(instance_id, None if stored is None else stored.head)
-        self._deliver(OutgoingMessage(instance_id=instance_id, event=event))
+        if operation_id is not None and not self._is_first(instance_id, operation_id):
+            return
+        self._deliver(OutgoingMessage(instance_id=instance_id, event=event, visible_at=visible_at))
+
+    def _is_first(self, instance_id: str, operation_id: str) -> bool:
+        """Note an operation id; tell whether it was not known."""
+        known, now = self._store.operation_ids, self._clock.now()
+        while known and next(iter(known.values())) < now - OPERATION_ID_KEPT:
+            del known[next(iter(known))]
+        key = (instance_id, operation_id)
+        if key in known:
+            return False
+        known[key] = now
+        return True
 
     async def next_work_item(self) -> WorkItem:
         """Wait for an instance that has something to do, in order of waiting."""
@@ -198,6 +219,15 @@ class MemoryBackend(NoDeadLetters, OneHost):
         self._delete(instance_id)
         return True
 
+    async def purge_entity(self, instance_id: str, execution_id: str) -> bool:
+        """Delete all that is stored of an entity where this is still its execution."""
+        self._check_open()
+        stored = self._store.instances.get(instance_id)
+        if stored is None or stored.messages or stored.record.execution_id != execution_id:
+            return False
+        self._delete(instance_id)
+        return True
+
     async def purge_instances(self, query: InstanceQuery) -> int:
         """Delete the instances that match and have ended; give how many."""
         self._check_open()
@@ -239,9 +269,10 @@ class MemoryBackend(NoDeadLetters, OneHost):
         stored = store.instances.get(outgoing.instance_id)
         event = outgoing.event
         if stored is None:
-            if not isinstance(event, ExecutionStarted):
+            start = rules.creating_start(outgoing.instance_id, event)
+            if start is None:
                 return
-            stored = StoredData(rules.new_record(event))
+            stored = StoredData(rules.new_record(start))
             store.instances[outgoing.instance_id] = stored
         elif not rules.is_delivered(event, stored.head):
             return

@@ -12,6 +12,7 @@ from func_host.durable.backends.dispatch import Arrival
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
+    from datetime import datetime
 
     from func_host.durable.backend import InstanceRecord
     from func_host.durable.history import HistoryEvent
@@ -43,6 +44,7 @@ class MemoryStore:
         self.instances: dict[str, StoredData] = {}
         self.delayed: list[DelayedEntry] = []
         self.last_message_id = 0
+        self.operation_ids: dict[tuple[str, str], datetime] = {}
         self.owner: object | None = None
 
 

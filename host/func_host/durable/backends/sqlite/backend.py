@@ -30,6 +30,7 @@ from func_host.durable.codec import to_microseconds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
     from pathlib import Path
     from types import TracebackType
 
@@ -155,9 +156,22 @@ class SqliteBackend(NoDeadLetters, OneHost):
         )
         await parts.writer.submit(operation)
 
-    async def send_message(self, instance_id: str, event: MessageEvent) -> None:
-        """Store a message to an instance that exists and has not ended."""
-        operation = operations.send(instance_id, event, now=self._now())
+    async def send_message(
+        self,
+        instance_id: str,
+        event: MessageEvent,
+        *,
+        visible_at: datetime | None = None,
+        operation_id: str | None = None,
+    ) -> None:
+        """Store a message to an instance that exists and has not ended, or to an entity."""
+        operation = operations.send(
+            instance_id,
+            event,
+            now=self._now(),
+            visible_at=visible_at,
+            operation_id=operation_id,
+        )
         await self._opened().writer.submit(operation)
 
     async def next_work_item(self) -> WorkItem:
@@ -208,6 +222,12 @@ class SqliteBackend(NoDeadLetters, OneHost):
         if stored is not None:
             rules.check_purgeable(instance_id, stored.runtime_status)
         return False
+
+    async def purge_entity(self, instance_id: str, execution_id: str) -> bool:
+        """Delete all that is stored of an entity where this is still its execution."""
+        operation = operations.PurgeEntity(instance_id=instance_id, execution_id=execution_id)
+        await self._opened().writer.submit(operation)
+        return operation.is_purged
 
     async def purge_instances(self, query: InstanceQuery) -> int:
         """Delete the instances that match and have ended; give how many."""

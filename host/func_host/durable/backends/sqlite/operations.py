@@ -8,21 +8,22 @@ nothing, so it does not harm those that share the transaction.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol
 
-from func_host.durable.backend import Message, OutgoingMessage
+from func_host.durable.backend import OPERATION_ID_KEPT, Message, OutgoingMessage
 from func_host.durable.backends import rules
 from func_host.durable.backends.dispatch import Arrival
 from func_host.durable.backends.sqlite.transaction import Effects, StoredHead
 from func_host.durable.codec import encode_history, encode_message, to_microseconds
-from func_host.durable.history import ExecutionStarted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from func_host.durable.backend import Commit, StatusChange
     from func_host.durable.backends.sqlite.transaction import Row, Transaction
-    from func_host.durable.history import MessageEvent
+    from func_host.durable.history import ExecutionStarted, MessageEvent
 
 LIGHT_SIZE_MAX = 128 * 1024
 LIGHT_ROWS_MAX = 64
@@ -110,10 +111,11 @@ class Create:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Send:
-    """A message from a client."""
+    """A message from a client; of one with an operation id only the first is sent."""
 
     outgoing: Outgoing
     now: int
+    operation_id: str | None = None
 
     @property
     def size(self) -> int:
@@ -131,6 +133,12 @@ class Send:
         instance_id = self.outgoing.message.instance_id
         found = transaction.find(instance_id)
         rules.check_reachable(instance_id, None if found is None else found.head)
+        if self.operation_id is not None:
+            if transaction.rows("knows_operation", (instance_id, self.operation_id)):
+                return effects
+            oldest = self.now - OPERATION_ID_KEPT // timedelta(microseconds=1)
+            transaction.write("forget_operations", oldest)
+            transaction.write("insert_operation", instance_id, self.operation_id, self.now)
         heads = {} if found is None else {instance_id: found}
         _deliver(transaction, [self.outgoing], heads, self.now, effects)
         return effects
@@ -151,6 +159,28 @@ class Purge:
         transaction.wipe([key for key, _ in ended])
         self.purged[:] = [instance_id for _, instance_id in ended]
         return Effects(forgotten=dict.fromkeys(self.purged, ()), ended=self.purged)
+
+
+@dataclass(slots=True, kw_only=True)
+class PurgeEntity:
+    """Deletes an entity that is still in this execution, and that nothing waits for."""
+
+    instance_id: str
+    execution_id: str
+    is_purged: bool = False
+    size: int = 0
+    is_heavy: bool = False
+
+    def apply(self, transaction: Transaction) -> Effects:
+        """Delete it, and tell so in `is_purged`."""
+        found = transaction.find(self.instance_id)
+        if found is None or found.head.execution_id != self.execution_id:
+            return Effects()
+        if transaction.rows("has_messages", (found.key,)):
+            return Effects()
+        transaction.wipe([found.key])
+        self.is_purged = True
+        return Effects(forgotten={self.instance_id: ()}, ended=[self.instance_id])
 
 
 class Step:
@@ -278,13 +308,14 @@ def _deliver(
         message = outgoing.message
         target = heads.get(message.instance_id)
         if target is None:
-            if not isinstance(message.event, ExecutionStarted):
+            start = rules.creating_start(message.instance_id, message.event)
+            if start is None:
                 continue
-            target = StoredHead(transaction.new_key(), rules.new_head(message.event))
+            target = StoredHead(transaction.new_key(), rules.new_head(start))
             heads[message.instance_id] = target
-            instances.append(_instance_row(target.key, message.instance_id, message.event))
-            if message.event.input is not None:
-                inputs.append((target.key, message.event.input))
+            instances.append(_instance_row(target.key, message.instance_id, start))
+            if start.input is not None:
+                inputs.append((target.key, start.input))
         elif not rules.is_delivered(message.event, target.head):
             continue
         messages.append(_message_row(transaction, target.key, outgoing, now, effects))
@@ -348,7 +379,14 @@ def create(start: ExecutionStarted, *, now: int, replace: bool, replaced_length:
     )
 
 
-def send(instance_id: str, event: MessageEvent, *, now: int) -> Send:
+def send(
+    instance_id: str,
+    event: MessageEvent,
+    *,
+    now: int,
+    visible_at: datetime | None,
+    operation_id: str | None,
+) -> Send:
     """Make the operation of `Backend.send_message`."""
-    message = OutgoingMessage(instance_id=instance_id, event=event)
-    return Send(outgoing=Outgoing.of(message), now=now)
+    message = OutgoingMessage(instance_id=instance_id, event=event, visible_at=visible_at)
+    return Send(outgoing=Outgoing.of(message), now=now, operation_id=operation_id)

@@ -146,6 +146,25 @@ FROM instances
 WHERE instance_id IN (SELECT value FROM json_each(:ids))
     AND runtime_status IN ('Completed', 'Failed', 'Canceled', 'Terminated');
 
+-- name: knows_operation
+-- Whether a message of this name has been sent to the instance.
+SELECT 1 FROM operation_ids WHERE instance_id = ? AND operation_id = ?;
+
+-- name: insert_operation
+-- The name of a message that is sent.
+INSERT INTO operation_ids (instance_id, operation_id, sent_at) VALUES (?, ?, ?);
+
+-- name: forget_operations
+-- Some of the names that are too old to be known.
+DELETE FROM operation_ids
+WHERE (instance_id, operation_id) IN (
+    SELECT instance_id, operation_id FROM operation_ids WHERE sent_at < ? LIMIT 4
+);
+
+-- name: has_messages
+-- Whether anything waits for an instance.
+SELECT 1 FROM messages WHERE instance = ? LIMIT 1;
+
 -- name: wipe_history
 -- First of five that delete all there is of some instances, given as a JSON array of row ids.
 DELETE FROM history WHERE instance IN (SELECT value FROM json_each(?));

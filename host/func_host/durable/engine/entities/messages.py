@@ -66,6 +66,15 @@ def read_stamp(text: str) -> Stamp:
     return stamp_of(moment) + int((fraction + "0000000")[:7])
 
 
+def moment_of(text: str) -> datetime:
+    """Read a stamp as aware UTC, to the microsecond.
+
+    Raises:
+        ValueError: The text is not a moment.
+    """
+    return _YEAR_ONE + timedelta(microseconds=read_stamp(text) // 10)
+
+
 class LockTarget(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """An entity in the list of those that a lock is to hold; its name is in lower case."""
 
