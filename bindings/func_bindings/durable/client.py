@@ -7,9 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from datetime import datetime
+    from datetime import datetime, timedelta
 
     from func_bindings.durable.dead_letters import DeadLetter
+    from func_bindings.durable.entities import (
+        CleanEntityStorageResult,
+        EntityId,
+        EntityMetadata,
+        EntityStateResponse,
+    )
     from func_bindings.durable.status import (
         DurableOrchestrationStatus,
         OrchestrationRuntimeStatus,
@@ -19,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class DurableClient(ABC):
-    """Starts, asks, signals and ends orchestration instances of one task hub.
+    """Starts, asks, signals and ends orchestration instances and entities of one task hub.
 
     Names are those of Azure's `DurableOrchestrationClient`. When a call has returned, what it did
     is durable.
@@ -130,6 +136,80 @@ class DurableClient(ABC):
         Raises:
             InstanceNotFoundError: There is no such instance.
             TimeoutError: It has not ended in time.
+        """
+
+    @abstractmethod
+    async def signal_entity(
+        self,
+        entity: EntityId,
+        operation_name: str,
+        operation_input: object = None,
+        *,
+        at: datetime | timedelta | None = None,
+        operation_id: str | None = None,
+    ) -> None:
+        """Send an operation to an entity, which it makes where there is none; no result comes back.
+
+        Args:
+            entity: Which one.
+            operation_name: What to do.
+            operation_input: With what; None for nothing.
+            at: When to do it: a point in time (UTC without zone) or a span from now; None at once.
+            operation_id: Names this very signal: whoever got no answer repeats it with the same id,
+                and the operation is done once. An id is known for an hour.
+
+        Signals of a caller who awaits each arrive in that order, delayed ones when they are due.
+
+        Raises:
+            FunctionNotFoundError: The app has no entity of that name.
+            SerializationError: The input cannot be written as JSON.
+        """
+
+    @abstractmethod
+    async def read_entity_state(
+        self, entity: EntityId, expected_type: Any = None
+    ) -> EntityStateResponse:
+        """Give the state of an entity as it was last committed.
+
+        Raises:
+            SerializationError: It does not fit the type.
+        """
+
+    @abstractmethod
+    async def get_entity(
+        self, entity: EntityId, *, include_state: bool = True
+    ) -> EntityMetadata | None:
+        """Give an entity with its lock and who waits for it; None where there is none of it."""
+
+    @abstractmethod
+    async def list_entities(
+        self,
+        name: str | None = None,
+        key_prefix: str = "",
+        *,
+        last_operation_from: datetime | None = None,
+        last_operation_to: datetime | None = None,
+        include_state: bool = False,
+    ) -> list[EntityMetadata]:
+        """Give the entities that match, by name and key; a prefix needs a name.
+
+        Those that have no state are left out, unless they are locked or something waits for them.
+
+        Raises:
+            ValueError: There is a prefix and no name.
+        """
+
+    @abstractmethod
+    async def clean_entity_storage(
+        self, *, remove_empty_entities: bool = True, release_orphaned_locks: bool = True
+    ) -> CleanEntityStorageResult:
+        """Delete what is stored of entities without state, and free locks whose owner is gone."""
+
+    @abstractmethod
+    async def unlock_entity(self, entity: EntityId) -> bool:
+        """Take a lock from its owner, whatever that does with it; False where nothing is locked.
+
+        The owner is not told: what it still asks for is done like any other operation.
         """
 
     @abstractmethod

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_FORBIDDEN = re.compile(r"[#?\\\x00-\x1f\x7f-\x9f]")
+_FORBIDDEN = re.compile(r"[/#?\\\x00-\x1f\x7f-\x9f]")
 _LENGTH_MAX = 256
 
 
@@ -25,8 +25,8 @@ class EntityId:
     entity, as the extension does.
 
     Raises:
-        ValueError: The name is empty or holds `@`, or one of both holds `#`, `?`, a backslash or a
-            control character, or they are longer than 256 characters together.
+        ValueError: The name is empty or holds `@`, or one of both holds `/`, `#`, `?`, a backslash
+            or a control character, or they are longer than 256 characters together.
     """
 
     __slots__ = ("_key", "_name")
@@ -41,8 +41,8 @@ class EntityId:
             raise ValueError(message)
         if _FORBIDDEN.search(name + key):
             message = (
-                f"Invalid entity id: {name!r} with key {key!r} holds '#', '?', '\\' or a control "
-                "character: use other names."
+                f"Invalid entity id: {name!r} with key {key!r} must not contain /, \\, #, ?, or "
+                "control characters."
             )
             raise ValueError(message)
         if len(name) + len(key) + 2 > _LENGTH_MAX:

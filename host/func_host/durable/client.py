@@ -12,17 +12,22 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
-from func_bindings.durable.client import DurableClient
 from func_bindings.durable.status import (
     DurableOrchestrationStatus,
     OrchestrationRuntimeStatus,
     PurgeHistoryResult,
 )
-from func_bindings.errors import FunctionNotFoundError, InstanceNotFoundError
+from func_bindings.errors import (
+    FunctionNotFoundError,
+    InstanceConflictError,
+    InstanceNotFoundError,
+)
 from func_bindings.http import HttpResponse
 from func_host.config.durable_task import OverridableStates
 from func_host.durable.backend import InstanceQuery
+from func_host.durable.engine.entities.messages import is_entity
 from func_host.durable.engine.identity import check_instance_id, check_storable
+from func_host.durable.entity_client import EntityClient
 from func_host.durable.history import (
     EventRaised,
     ExecutionResumed,
@@ -45,6 +50,7 @@ if TYPE_CHECKING:
     from func_bindings.http import HttpRequest
     from func_host.clock import Clock, IdSource
     from func_host.durable.backend import Backend, InstancePage, InstanceRecord
+    from func_host.durable.entity_client import Entities
     from func_host.durable.history import HistoryEvent
     from func_host.durable.links import ManagementLinks
 
@@ -80,7 +86,7 @@ class Orchestrators(Protocol):
         ...
 
 
-class TaskHubClient(DurableClient):
+class TaskHubClient(EntityClient):
     """The durable client over a store.
 
     Args:
@@ -88,6 +94,7 @@ class TaskHubClient(DurableClient):
         clock: Gives the times of messages and of timeouts.
         ids: Gives ids of instances and executions.
         orchestrators: What can be started.
+        entities: What can be signalled.
         links: Builds the management URLs.
         default_version: Version of instances started without one.
         overridable_states: Which instances a start with their id replaces.
@@ -100,13 +107,12 @@ class TaskHubClient(DurableClient):
         clock: Clock,
         ids: IdSource,
         orchestrators: Orchestrators,
+        entities: Entities,
         links: ManagementLinks,
         default_version: str = "",
         overridable_states: OverridableStates = OverridableStates.NON_RUNNING_STATES,
     ) -> None:
-        self._backend = backend
-        self._clock = clock
-        self._ids = ids
+        super().__init__(backend=backend, clock=clock, ids=ids, entities=entities)
         self._orchestrators = orchestrators
         self._links = links
         self._default_version = default_version
@@ -268,8 +274,20 @@ class TaskHubClient(DurableClient):
 
     async def purge_instance_history(self, instance_id: str) -> PurgeHistoryResult:
         """Delete all that is stored of an instance; see `DurableClient.purge_instance_history`."""
+        if is_entity(instance_id):
+            return PurgeHistoryResult(await self._purge_entity(instance_id))
         deleted = await self._backend.purge_instance(instance_id)
         return PurgeHistoryResult(1 if deleted else 0)
+
+    async def _purge_entity(self, instance_id: str) -> int:
+        """Delete an entity, whatever its state, unless something has been sent to it just now."""
+        record = await self.record(instance_id, fetch_input=False)
+        if record is None:
+            return 0
+        if not await self._backend.purge_entity(instance_id, record.execution_id):
+            reason = f"The entity '{instance_id}' cannot be purged: operations wait for it."
+            raise InstanceConflictError(instance_id, record.runtime_status, reason)
+        return 1
 
     async def purge_instance_history_by(
         self,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from func_host.web.answers import answer_to, empty_answer, error_answer
 from func_host.web.body import ClientGoneError
+from func_host.web.entities import EntityEndpoints
 from func_host.web.hub_queries import HubQueries
 from func_host.web.instance_commands import InstanceCommands
 from func_host.web.query import BadArgumentError
@@ -44,6 +45,7 @@ class Management:
         self._connections = _OWN_CONNECTIONS | {settings.connection.lower()}
         self._starting = Starting(client, settings)
         self._queries = HubQueries(client, settings)
+        self._entities = EntityEndpoints(client, settings)
         commands = InstanceCommands(client, settings)
         self._commands: Mapping[str, Endpoint] = {
             "terminate": commands.terminate,
@@ -76,7 +78,7 @@ class Management:
             case "instances", 2 | 3 | 4:
                 return await self._one(call, segments[1], segments[2:])
             case "entities", 1 | 2 | 3 if call.method in ("GET", "POST", "DELETE"):
-                return _not_yet("Entities")
+                return await self._of_entities(call, segments[1:])
             case "makeprimary", 1:
                 return empty_answer(200)  # one process owns the hub, and it is this one
             case _:
@@ -110,6 +112,10 @@ class Management:
         if endpoint is None or self._addressed(call) is None:
             return empty_answer(404)
         return await endpoint(call, instance_id)
+
+    async def _of_entities(self, call: Call, path: list[str]) -> Response:
+        is_own = self._addressed(call) is not None
+        return await self._entities.answer(call, path, is_own=is_own)
 
     async def _event(
         self, call: Call, instance_id: str, operation: str, event_name: str

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from copy import copy
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from func_host import log
 from func_host.durable.backend import BackendError
-from func_host.durable.engine.entities import messages
+from func_host.durable.engine.entities.scheduler import forced_release, is_orphaned
 
 if TYPE_CHECKING:
     from func_host.clock import Clock
-    from func_host.durable.backend import Backend, InstanceRecord
+    from func_host.durable.backend import Backend
     from func_host.durable.engine.entities.scheduler import SchedulerState
     from func_host.durable.worker.entity_session import EntitySession
 
@@ -44,12 +46,11 @@ class LockWatch:
     def note(self, session: EntitySession) -> None:
         """Take notice of whether an entity is locked, and by whom, once that is committed."""
         lock = session.lock
+        known = self._locked.get(session.instance_id)
         if lock is None:
             self._locked.pop(session.instance_id, None)
-        elif session.instance_id not in self._locked or lock.lock_id != (
-            self._locked[session.instance_id].lock_id
-        ):
-            self._locked[session.instance_id] = _Held(lock, self._clock.monotonic())
+        elif known is None or lock.lock_id != known.lock.lock_id:
+            self._locked[session.instance_id] = _Held(copy(lock), self._clock.monotonic())
             self._has_locked.set()
 
     def forget(self, entity: str) -> None:
@@ -69,32 +70,23 @@ class LockWatch:
                     await self._look(entity, held)
 
     async def _look(self, entity: str, held: _Held) -> None:
+        owner_id = held.lock.locked_by or ""
         try:
-            owner = await self._backend.get_instance(held.owner, fetch_input=False)
-            if not is_orphaned(held.execution_id, owner):
+            owner = await self._backend.get_instance(owner_id, fetch_input=False)
+            if not is_orphaned(held.lock, owner):
                 return
-            release = messages.release_event(held.owner, held.lock_id, self._clock.now())
-            await self._backend.send_message(entity, release)
+            await self._backend.send_message(entity, forced_release(held.lock, self._clock.now()))
         except BackendError as error:
             logger.info("the owner of a lock cannot be looked at", extra={log.REASON: str(error)})
             return
         self._locked.pop(entity, None)
-        fields = {log.INSTANCE_ID: entity, log.REASON: f"'{held.owner}' is gone"}
+        fields = {log.INSTANCE_ID: entity, log.REASON: f"'{owner_id}' is gone"}
         logger.warning("a lock without owner is released", extra=fields)
 
 
+@dataclass(frozen=True, slots=True)
 class _Held:
-    """A lock: who holds it, and since when this process has known that."""
+    """A lock as it was granted, and since when this process has known that."""
 
-    def __init__(self, lock: SchedulerState, since: float) -> None:
-        self.owner = lock.locked_by or ""
-        self.execution_id = lock.lock_execution
-        self.lock_id = lock.lock_id or ""
-        self.since = since
-
-
-def is_orphaned(execution_id: str | None, owner: InstanceRecord | None) -> bool:
-    """Tell whether nobody will give a lock back: its owner has ended, or is another execution."""
-    if owner is None or owner.runtime_status.is_terminal:
-        return True
-    return execution_id is not None and owner.execution_id != execution_id
+    lock: SchedulerState
+    since: float

@@ -21,7 +21,9 @@ from func_host.durable.engine.entities.sorter import SorterState, in_order, next
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from func_host.durable.backend import InstanceRecord
     from func_host.durable.engine.entities.messages import Release, Stamp
+    from func_host.durable.history import EventRaised
 
 WITHDRAWN_KEPT: Final = timedelta(minutes=30)
 """For how long it is remembered that a lock was given back which has not been granted yet."""
@@ -64,6 +66,7 @@ class EntityStatus(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 _encoder = msgspec.json.Encoder()
+_status_decoder = msgspec.json.Decoder(EntityStatus)
 _state_decoder = msgspec.json.Decoder(SchedulerState)
 
 
@@ -223,6 +226,27 @@ class EntityScheduler:
             locked_by=state.locked_by,
         )
         return _encoder.encode(status).decode()
+
+
+def is_orphaned(state: SchedulerState, owner: InstanceRecord | None) -> bool:
+    """Tell whether nobody will give the lock back: its owner is gone, or is another execution."""
+    if owner is None or owner.runtime_status.is_terminal:
+        return True
+    return state.lock_execution is not None and owner.execution_id != state.lock_execution
+
+
+def forced_release(state: SchedulerState, now: datetime) -> EventRaised:
+    """Give the event that takes the lock from its owner."""
+    assert state.locked_by is not None
+    return messages.release_event(state.locked_by, state.lock_id or "", now)
+
+
+def read_status(text: str | None) -> EntityStatus:
+    """Read a custom status; nothing where it is not that of an entity."""
+    try:
+        return _status_decoder.decode(text or "{}")
+    except ValueError:
+        return EntityStatus()
 
 
 def locked_since(state: SchedulerState) -> datetime | None:
