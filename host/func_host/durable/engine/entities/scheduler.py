@@ -47,14 +47,14 @@ class SchedulerState(msgspec.Struct, kw_only=True, omit_defaults=True):
 
     exists: bool = False
     state: str | None = None
-    queue: list[Request] = msgspec.field(default_factory=list[Request])
+    queue: list[Request] = []
     locked_by: str | None = msgspec.field(default=None, name="lockedBy")
     suspended: bool = False
     sorter: SorterState
     locked_since: str | None = msgspec.field(default=None, name="lockedSince")
     lock_id: str | None = msgspec.field(default=None, name="lockId")
     lock_execution: str | None = msgspec.field(default=None, name="lockExecution")
-    withdrawn: dict[str, str] = msgspec.field(default_factory=dict[str, str])
+    withdrawn: dict[str, str] = {}
 
 
 class EntityStatus(msgspec.Struct, kw_only=True, omit_defaults=True):
