@@ -286,7 +286,7 @@ class RequestCount:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HubSummary:
-    """How many instances there are by status."""
+    """How many instances there are by status; entities, which have none, are not counted."""
 
     instances: Mapping[OrchestrationRuntimeStatus, int]
 
@@ -486,7 +486,7 @@ class Backend(Protocol):
         ...
 
     async def summary(self) -> HubSummary:
-        """Count the instances by status."""
+        """Count the instances by status, without entities."""
         ...
 
     async def dead_letters(self) -> Sequence[DeadLetter]:

@@ -15,6 +15,7 @@ from func_host.testing.conformance.commits import CommitConformance
 from func_host.testing.conformance.creation import CreationConformance
 from func_host.testing.conformance.dead_letters import DeadLetterConformance
 from func_host.testing.conformance.delivery import DeliveryConformance
+from func_host.testing.conformance.entities import EntityConformance
 from func_host.testing.conformance.outbox import OutboxConformance
 from func_host.testing.conformance.purging import PurgeConformance
 from func_host.testing.conformance.queries import QueryConformance
@@ -39,6 +40,7 @@ class BackendConformance(
     CompletionConformance,
     LifecycleConformance,
     SessionConformance,
+    EntityConformance,
     DeadLetterConformance,
 ):
     """Everything a store promises."""

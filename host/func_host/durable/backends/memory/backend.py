@@ -28,6 +28,7 @@ from func_host.durable.backends.memory.store import StoredData, StoreSource
 from func_host.durable.backends.no_dead_letters import NoDeadLetters
 from func_host.durable.backends.one_host import OneHost
 from func_host.durable.codec import to_microseconds
+from func_host.durable.engine.entities.messages import is_entity
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -255,7 +256,9 @@ class MemoryBackend(NoDeadLetters, OneHost):
         """Count the instances by status."""
         self._check_open()
         counts: dict[OrchestrationRuntimeStatus, int] = {}
-        for stored in self._store.instances.values():
+        for instance_id, stored in self._store.instances.items():
+            if is_entity(instance_id):
+                continue
             status = stored.record.runtime_status
             counts[status] = counts.get(status, 0) + 1
         return HubSummary(instances=counts)

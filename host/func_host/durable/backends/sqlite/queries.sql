@@ -319,6 +319,11 @@ FROM (
 );
 
 -- name: summary
--- How many instances there are by status, as a JSON array.
+-- How many instances there are by status, as a JSON array; entities have none.
 SELECT json_group_array(json_array(runtime_status, number))
-FROM (SELECT runtime_status, count(*) AS number FROM instances GROUP BY runtime_status);
+FROM (
+    SELECT runtime_status, count(*) AS number
+    FROM instances
+    WHERE instance_id < '@' OR instance_id >= 'A'
+    GROUP BY runtime_status
+);
