@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar, overload
 
+from func_bindings.durable.entity_calls import EntityCalls
 from func_bindings.durable.tasks import Task, TimerTask, WhenAllTask, WhenAnyTask
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ PlainT = TypeVar(
 )
 
 
-class OrchestrationContext(ABC):
+class OrchestrationContext(EntityCalls):
     """The world as an orchestrator sees it; everything it gives is the same on every replay.
 
     Names and orders of arguments are those of Azure's `DurableOrchestrationContext`.

@@ -44,6 +44,17 @@ class CreateSubOrchestration:
 
 
 @dataclass(frozen=True, slots=True)
+class SendEvent:
+    """Send an event to an instance (here: an entity), to be seen from `visible_at` (None: now)."""
+
+    id: int
+    instance_id: str
+    name: str
+    input: str | None
+    visible_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class CompleteOrchestration:
     """End the instance; `result` is JSON, or plain text where it failed or was terminated."""
 
@@ -62,5 +73,10 @@ class ContinueAsNew:
 
 
 OrchestratorAction: TypeAlias = (
-    ScheduleTask | CreateTimer | CreateSubOrchestration | CompleteOrchestration | ContinueAsNew
+    ScheduleTask
+    | CreateTimer
+    | CreateSubOrchestration
+    | SendEvent
+    | CompleteOrchestration
+    | ContinueAsNew
 )

@@ -15,10 +15,13 @@ from func_host.durable.actions import (
     CreateSubOrchestration,
     CreateTimer,
     ScheduleTask,
+    SendEvent,
 )
 from func_host.durable.backend import Commit, OutgoingMessage, StatusChange
 from func_host.durable.engine import identity
 from func_host.durable.history import (
+    EventRaised,
+    EventSent,
     ExecutionCompleted,
     ExecutionStarted,
     Failure,
@@ -109,7 +112,7 @@ def _timer_id(message: OutgoingMessage, instance_id: str) -> int | None:
 
 
 def record_of(
-    action: ScheduleTask | CreateTimer | CreateSubOrchestration | CompleteOrchestration,
+    action: ScheduleTask | CreateTimer | CreateSubOrchestration | SendEvent | CompleteOrchestration,
     now: datetime,
     *,
     store_inputs: bool,
@@ -130,6 +133,14 @@ def record_of(
                 version=action.version or "",
                 input=action.input if store_inputs else None,
             )
+        case SendEvent(id=step, name=name):
+            return EventSent(
+                event_id=step,
+                timestamp=now,
+                instance_id=action.instance_id,
+                name=name,
+                input=action.input,
+            )
         case CompleteOrchestration(id=step):
             return ExecutionCompleted(
                 event_id=step,
@@ -147,6 +158,15 @@ def timer_message(action: CreateTimer, me: OrchestrationInstance) -> OutgoingMes
         execution_id=me.execution_id,
         event=TimerFired(timestamp=action.fire_at, timer_id=action.id, fire_at=action.fire_at),
         visible_at=action.fire_at,
+    )
+
+
+def sent_message(action: SendEvent, now: datetime) -> OutgoingMessage:
+    """Give the message that an orchestration sends, whichever execution receives it."""
+    return OutgoingMessage(
+        instance_id=action.instance_id,
+        event=EventRaised(timestamp=now, name=action.name, input=action.input),
+        visible_at=action.visible_at,
     )
 
 

@@ -6,9 +6,12 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from func_bindings.durable.context import OrchestrationContext
+from func_bindings.durable.entities import EntityId
+from func_bindings.durable.proxies import EntityProxy
 from func_bindings.durable.tasks import Task, TimerTask
 from func_host.durable.actions import CreateSubOrchestration
 from func_host.durable.engine import identity
+from func_host.durable.engine.entities.calls import SentToEntities
 from func_host.invocation.values import dump_json, load_json
 
 if TYPE_CHECKING:
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from uuid import UUID
 
+    from func_bindings.durable.locks import CriticalSection
     from func_bindings.durable.retry import RetryOptions
     from func_host.durable.engine.options import RunOptions
     from func_host.durable.engine.steps import Steps
@@ -31,6 +35,7 @@ class ReplayContext(OrchestrationContext):
         self._started = started
         self._steps = steps
         self._options = options
+        self.sent = SentToEntities(started.orchestration_instance, steps)
         self._uuids = 0
         self._will_continue_as_new = False
         self._custom_status: str | None = None
@@ -105,6 +110,7 @@ class ReplayContext(OrchestrationContext):
         *,
         retry: RetryOptions | None = None,
     ) -> Task[Any]:
+        self.sent.check_child()
         catalog = self._options.catalog
         child = catalog.orchestrator_name(name)
         identity.check_storable(child, version, instance_id)
@@ -133,18 +139,19 @@ class ReplayContext(OrchestrationContext):
 
     def create_timer(self, fire_at: datetime | timedelta) -> TimerTask:
         task = TimerTask(lambda task: self._steps.cancel_timer(timer, task))
-        timer = self._steps.start_timer(self._moment(fire_at), lambda: task.complete(None))
+        moment = self._moment(fire_at, "create_timer")
+        timer = self._steps.start_timer(moment, lambda: task.complete(None))
         return task
 
-    def _moment(self, fire_at: datetime | timedelta) -> datetime:
-        if isinstance(fire_at, timedelta):
-            return self.current_utc_datetime + fire_at
-        if not isinstance(fire_at, datetime):  # pyright: ignore[reportUnnecessaryIsInstance] -- user code need not be typed
+    def _moment(self, moment: datetime | timedelta, method: str) -> datetime:
+        if isinstance(moment, timedelta):
+            return self.current_utc_datetime + moment
+        if not isinstance(moment, datetime):  # pyright: ignore[reportUnnecessaryIsInstance] -- user code need not be typed
             raise TypeError(
-                f"create_timer takes a datetime or a timedelta, not {type(fire_at).__name__}: "
+                f"{method} takes a datetime or a timedelta, not {type(moment).__name__}: "
                 "pass context.current_utc_datetime + timedelta(…)."
             )
-        return fire_at.replace(tzinfo=UTC) if fire_at.tzinfo is None else fire_at.astimezone(UTC)
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
 
     def wait_for_external_event(
         self, name: str, expected_type: type[Any] | None = None
@@ -154,6 +161,49 @@ class ReplayContext(OrchestrationContext):
                 f"wait_for_external_event takes the name of an event, not {type(name).__name__}."
             )
         return self._steps.wait_for_event(name, _reader(expected_type, Any))
+
+    def call_entity(  # pyright: ignore[reportIncompatibleMethodOverride] -- it takes what every overload takes
+        self,
+        entity: EntityId,
+        operation_name: str,
+        operation_input: object = None,
+        expected_type: type[Any] | None = None,
+    ) -> Task[Any]:
+        _check_operation(entity, operation_name, "call_entity")
+        annotated_type = self._options.catalog.entity_result_type(entity.name, operation_name)
+        read = _reader(expected_type, annotated_type)
+        return self.sent.call(entity, operation_name, _input_text(operation_input), read)
+
+    def signal_entity(
+        self,
+        entity: EntityId,
+        operation_name: str,
+        operation_input: object = None,
+        *,
+        at: datetime | timedelta | None = None,
+    ) -> Task[None]:
+        _check_operation(entity, operation_name, "signal_entity")
+        due = None if at is None else self._moment(at, "signal_entity(at=…)")
+        return self.sent.signal(entity, operation_name, _input_text(operation_input), due)
+
+    def lock(self, *entities: EntityId) -> Task[CriticalSection]:
+        if not entities:
+            raise ValueError("lock needs at least one entity: context.lock(EntityId(…), …).")
+        for entity in entities:
+            _check_entity(entity, "lock")
+        return self.sent.lock(entities)
+
+    @property
+    def is_locked(self) -> bool:
+        return bool(self.sent.held)
+
+    @property
+    def locked_entities(self) -> tuple[EntityId, ...]:
+        return self.sent.held
+
+    def entity(self, entity: type[Any] | str | Callable[..., Any], key: str) -> EntityProxy[Any]:
+        entity_id = EntityId(self._options.catalog.entity_name(entity), key)
+        return EntityProxy(entity_id, self, entity if isinstance(entity, type) else None)
 
     def continue_as_new(self, input_: object = None) -> None:
         self.next_input = dump_json(input_)
@@ -184,6 +234,29 @@ class ReplayContext(OrchestrationContext):
     def new_guid(self) -> UUID:
         self._uuids += 1
         return identity.new_guid(self.instance_id, self.current_utc_datetime, self._uuids - 1)
+
+
+def _check_operation(entity: EntityId, operation_name: str, method: str) -> None:
+    _check_entity(entity, method)
+    if not isinstance(operation_name, str):  # pyright: ignore[reportUnnecessaryIsInstance] -- user code need not be typed
+        raise TypeError(
+            f"{method} takes the name of an operation, not {type(operation_name).__name__}: call a "
+            "method of a class with context.entity(…).call(…)."
+        )
+    identity.check_storable(operation_name)
+
+
+def _check_entity(entity: EntityId, method: str) -> None:
+    if not isinstance(entity, EntityId):  # pyright: ignore[reportUnnecessaryIsInstance] -- user code need not be typed
+        raise TypeError(
+            f"{method} takes an EntityId, not {type(entity).__name__}: pass EntityId(name, key), "
+            "or the entity_id of a proxy."
+        )
+    identity.check_storable(str(entity))
+
+
+def _input_text(value: object) -> str | None:
+    return None if value is None else dump_json(value)
 
 
 def _reader(expected_type: type[Any] | None, annotated_type: Any) -> Callable[[str], Any]:

@@ -11,12 +11,13 @@ if TYPE_CHECKING:
 UUID_NAMESPACE = "9e952958-5e33-4daf-827f-2fa12937b875"
 """Namespace of `new_uuid` in every SDK of Durable Functions."""
 
+_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_OID, UUID_NAMESPACE)
+
 
 def new_uuid(instance_id: str, now: datetime, counter: int) -> str:
     """Derive the counter's UUID of an instance, as SDK 1.x does."""
     moment = now.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    namespace = uuid.uuid5(uuid.NAMESPACE_OID, UUID_NAMESPACE)
-    return str(uuid.uuid5(namespace, f"{instance_id}_{moment}_{counter}"))
+    return str(uuid.uuid5(_NAMESPACE, f"{instance_id}_{moment}_{counter}"))
 
 
 def new_guid(instance_id: str, now: datetime, counter: int) -> uuid.UUID:
@@ -31,8 +32,12 @@ def child_instance_id(execution_id: str, task_id: int) -> str:
 
 def child_execution_id(execution_id: str, task_id: int) -> str:
     """Derive the id of a child's execution: a start that is sent again starts the same one."""
-    namespace = uuid.uuid5(uuid.NAMESPACE_OID, UUID_NAMESPACE)
-    return uuid.uuid5(namespace, child_instance_id(execution_id, task_id)).hex
+    return uuid.uuid5(_NAMESPACE, child_instance_id(execution_id, task_id)).hex
+
+
+def request_id(instance_id: str, execution_id: str, step: int) -> str:
+    """Derive the id of a request to an entity: one that is sent again goes by the same one."""
+    return str(uuid.uuid5(_NAMESPACE, f"{instance_id}:{execution_id}:{step}"))
 
 
 def check_storable(*texts: str | None) -> None:

@@ -11,7 +11,9 @@ from func_host.durable.actions import (
     CreateSubOrchestration,
     CreateTimer,
     ScheduleTask,
+    SendEvent,
 )
+from func_host.durable.engine.entities import recorded
 from func_host.durable.history import (
     EventSent,
     ExecutionCompleted,
@@ -35,14 +37,14 @@ def fits(action: OrchestratorAction, event: ScheduledEvent) -> bool:
     a completion may differ.
     """
     match action, event:
-        case ScheduleTask(name=name), TaskScheduled(name=recorded):
-            return name.casefold() == recorded.casefold()
-        case CreateSubOrchestration(name=name), SubOrchestrationInstanceCreated(name=recorded):
-            return (
-                name.casefold() == recorded.casefold() and action.instance_id == event.instance_id
-            )
+        case ScheduleTask(name=name), TaskScheduled(name=other):
+            return name.casefold() == other.casefold()
+        case CreateSubOrchestration(name=name), SubOrchestrationInstanceCreated(name=other):
+            return name.casefold() == other.casefold() and action.instance_id == event.instance_id
         case CreateTimer(), TimerCreated():
             return True
+        case SendEvent(), EventSent():
+            return recorded.is_same(action, event)
         case CompleteOrchestration(status=status), ExecutionCompleted(orchestration_status=ended):
             return status is ended
         case _:
@@ -58,6 +60,8 @@ def describe_action(action: OrchestratorAction) -> str:
             return f"sub-orchestration '{name}' with id '{child}' (step {step})"
         case CreateTimer(id=step):
             return f"a timer (step {step})"
+        case SendEvent(id=step):
+            return recorded.describe(action, step)
         case CompleteOrchestration(id=step, status=status):
             return f"the end of the orchestration as {status.value} (step {step})"
         case _:
@@ -74,8 +78,8 @@ def describe_event(event: ScheduledEvent) -> str:
             return f"sub-orchestration '{name}' with id '{child}' (step {step})"
         case TimerCreated():
             return f"a timer (step {step})"
-        case EventSent(name=name, instance_id=target):
-            return f"message '{name}' to '{target}' (step {step})"
+        case EventSent():
+            return recorded.describe(event, step)
         case ExecutionCompleted(orchestration_status=status):
             return f"the end of the orchestration as {status.value} (step {step})"
 

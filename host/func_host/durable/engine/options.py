@@ -38,6 +38,18 @@ class FunctionCatalog(Protocol):
         """Give the annotated result type of an orchestrator; `Any` where there is none."""
         ...
 
+    def entity_name(self, entity: str | Callable[..., Any]) -> str:
+        """Give the name under which an entity, a class or a function, is known.
+
+        Raises:
+            TypeError: It is not an entity.
+        """
+        ...
+
+    def entity_result_type(self, name: str, operation: str) -> Any:
+        """Give the annotated result type of an operation; `Any` where there is none."""
+        ...
+
     def is_user_file(self, filename: str) -> bool:
         """Tell whether a stack trace should show frames of this file."""
         ...

@@ -15,7 +15,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from func_bindings.durable.status import OrchestrationRuntimeStatus
-from func_host.durable.actions import ContinueAsNew
+from func_host.durable.actions import ContinueAsNew, SendEvent
 from func_host.durable.engine import failures, nondeterminism
 from func_host.durable.engine.context import ReplayContext
 from func_host.durable.engine.routine import Returned, Routine
@@ -69,7 +69,7 @@ class OrchestratorRun:
         self._held: deque[HistoryEvent] = deque()
         self.cancelled_before: tuple[int, ...] = ()
         """Timers given up in episodes that were replayed: their messages are gone already."""
-        self._take_event = self._then_run_on(self._steps.on_event_raised)
+        self._take_event = self._then_run_on(self._deliver)
         self._handlers = self._make_handlers()
 
     @property
@@ -204,10 +204,16 @@ class OrchestratorRun:
         self._run_on()
 
     def _on_event_raised(self, event: EventRaised) -> None:
-        if self._is_finished:
-            self._steps.keep(event)
-        else:
+        if not self._is_finished:
             self._take_event(event)
+        elif self._context is None or not self._context.sent.knows(event):
+            self._steps.keep(event)
+
+    def _deliver(self, event: EventRaised) -> None:
+        if self._context is not None and self._context.sent.knows(event):
+            self._context.sent.on_answer(event)
+        else:
+            self._steps.on_event_raised(event)
 
     def _on_suspended(self, _event: ExecutionSuspended) -> None:
         self._is_suspended = True
@@ -225,7 +231,10 @@ class OrchestratorRun:
 
     def _on_scheduled(self, event: ScheduledEvent) -> None:
         nothing = "continue-as-new" if self._continues_as_new else "no such step"
-        self._steps.confirm(event, self._suspended_line, nothing)
+        action = self._steps.confirm(event, self._suspended_line, nothing)
+        if isinstance(event, EventSent) and isinstance(action, SendEvent):
+            assert self._context is not None
+            self._context.sent.on_confirmed(action, event)
 
     # The function
 
@@ -242,6 +251,7 @@ class OrchestratorRun:
     def _finish(self, value: object) -> None:
         if self._context is not None and self._context.will_continue_as_new:
             self._is_finished = self._continues_as_new = True
+            self._context.sent.release_all()
             return
         try:
             result = dump_json(value)
@@ -260,6 +270,8 @@ class OrchestratorRun:
     ) -> None:
         if not self._is_finished:
             self._is_finished = True
+            if self._context is not None:
+                self._context.sent.release_all()
             line = self._suspended_line() if self._steps.is_replaying else None
             self._steps.complete(status, result, failure, line)
 

@@ -10,8 +10,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from func_bindings.durable.status import OrchestrationRuntimeStatus
+from func_host.durable.engine.entities.recorded import AskedLocks
 from func_host.durable.history import (
     NO_EVENT_ID,
+    EventSent,
     ExecutionCompleted,
     ExecutionResumed,
     ExecutionStarted,
@@ -38,6 +40,7 @@ class OrchestrationState:
     """What the events fed so far leave open."""
 
     __slots__ = (
+        "asked_locks",
         "completed",
         "is_suspended",
         "last_event_id",
@@ -62,6 +65,7 @@ class OrchestrationState:
         self.open_tasks: dict[int, TaskScheduled] = {}
         self.open_children: dict[int, SubOrchestrationInstanceCreated] = {}
         self.open_timers: dict[int, datetime] = {}
+        self.asked_locks = AskedLocks()
         for event in history:
             self.apply(event)
 
@@ -158,6 +162,10 @@ def _timer_created(state: OrchestrationState, event: TimerCreated) -> None:
     state.open_timers[event.event_id] = event.fire_at
 
 
+def _event_sent(state: OrchestrationState, event: EventSent) -> None:
+    state.asked_locks.apply(event)
+
+
 def _timer_fired(state: OrchestrationState, event: TimerFired) -> None:
     state.open_timers.pop(event.timer_id, None)
 
@@ -177,4 +185,5 @@ _FOLDS: dict[type[HistoryEvent], Callable[[OrchestrationState, Any], None]] = {
     SubOrchestrationInstanceFailed: _child_ended,
     TimerCreated: _timer_created,
     TimerFired: _timer_fired,
+    EventSent: _event_sent,
 }

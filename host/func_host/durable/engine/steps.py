@@ -1,7 +1,8 @@
 """The steps of one execution: what has been asked for, and what of it has not ended.
 
 Every step that history records takes the next number: activities, children, timers (each leg of a
-long one), the timers of retries, and the end. Waits for external events take none.
+long one), the timers of retries, messages to entities, and the end. Waits for external events take
+none.
 
 A step that is asked for stays unconfirmed until history shows the event of its number, or until the
 actions are taken to be recorded. One that a closed episode lacks is a change of the code, unless it
@@ -23,6 +24,7 @@ from func_host.durable.actions import (
     CreateSubOrchestration,
     CreateTimer,
     ScheduleTask,
+    SendEvent,
 )
 from func_host.durable.engine import failures, nondeterminism
 from func_host.durable.engine.retries import RetryState
@@ -45,7 +47,7 @@ if TYPE_CHECKING:
         TimerFired,
     )
 
-Step = ScheduleTask | CreateTimer | CreateSubOrchestration | CompleteOrchestration
+Step = ScheduleTask | CreateTimer | CreateSubOrchestration | SendEvent | CompleteOrchestration
 
 
 FINER_TIME = timedelta(microseconds=10)
@@ -137,8 +139,8 @@ class Steps:
         task: Task[Any] = Task()
 
         def schedule() -> None:
-            action = make_action(self._take_id())
-            self._ask(action)
+            action = make_action(self.next_step())
+            self.ask(action)
             self._calls[action.id] = _Call(action, task, read, state)
 
         state = None if retry is None else RetryState(retry, self.now, schedule)
@@ -165,7 +167,7 @@ class Steps:
             if event.name.casefold() == key:
                 if not self.is_detached:
                     del self._unread[position]
-                    _complete(task, event.input, read)
+                    end_task(task, event.input, read)
                 return task
         self._waits[key].append((task, read))
         return task
@@ -178,10 +180,14 @@ class Steps:
         line: str | None,
     ) -> None:
         """End the execution: its last step."""
-        step, self._next_id = self._next_id, self._next_id + 1
-        self._expect(CompleteOrchestration(step, status, result, failure), line)
+        self._expect(CompleteOrchestration(self.owed_step(), status, result, failure), line)
 
-    def _take_id(self) -> int:
+    def next_step(self) -> int:
+        """Take the number of the next step.
+
+        Raises:
+            TooManyStepsError: There have been too many.
+        """
         step = self._next_id
         if step >= self._options.actions_max:
             raise TooManyStepsError(
@@ -189,10 +195,15 @@ class Steps:
                 "extensions.durableTask.maxOrchestrationActions allows: use continue_as_new to "
                 "keep histories short."
             )
-        self._next_id = step + 1
+        return self.owed_step()
+
+    def owed_step(self) -> int:
+        """Take the number of a step that must be, however many there have been."""
+        step, self._next_id = self._next_id, self._next_id + 1
         return step
 
-    def _ask(self, action: Step) -> None:
+    def ask(self, action: Step) -> None:
+        """Ask for a step."""
         if not self.is_detached:
             line = nondeterminism.calling_line() if self.is_replaying else None
             self._expect(action, line)
@@ -208,8 +219,8 @@ class Steps:
         timer.is_split = leg_max is not None and timer.fire_at - self.now > leg_max
         if leg_max is not None and timer.is_split:
             leg_end = self.now + leg_max
-        timer.id = self._take_id()
-        self._ask(CreateTimer(timer.id, leg_end))
+        timer.id = self.next_step()
+        self.ask(CreateTimer(timer.id, leg_end))
         self._timers[timer.id] = timer
 
     # What arrives
@@ -218,7 +229,7 @@ class Steps:
         """End a call with its result."""
         call = self._calls.pop(event.task_scheduled_id, None)
         if call is not None:
-            _complete(call.task, event.result, call.read)
+            end_task(call.task, event.result, call.read)
 
     def on_failed(self, event: TaskFailed | SubOrchestrationInstanceFailed) -> None:
         """End a call with its failure, or try it again."""
@@ -258,7 +269,7 @@ class Steps:
         while waits:
             task, read = waits.popleft()
             if not task.is_completed:
-                _complete(task, event.input, read)
+                end_task(task, event.input, read)
                 return
         self.keep(event)
 
@@ -270,8 +281,10 @@ class Steps:
 
     def confirm(
         self, event: ScheduledEvent, suspended_line: Callable[[], str | None], nothing: str
-    ) -> None:
-        """Check a recorded step against what was asked for; `nothing` says what that is if not it.
+    ) -> Step:
+        """Check a recorded step against what was asked for, and give that.
+
+        `nothing` says what is asked for instead where no step of that number is.
 
         Raises:
             NonDeterminismError: The code asks for another step, or for none.
@@ -285,6 +298,7 @@ class Steps:
                 nothing if action is None else nondeterminism.describe_action(action),
                 line or suspended_line(),
             )
+        return action
 
     def check_nothing_is_missing(self, suspended_line: Callable[[], str | None]) -> None:
         """Check, after a closed episode, that history has what the code asked for.
@@ -321,7 +335,8 @@ class Steps:
         ]
 
 
-def _complete(task: Task[Any], text: str | None, read: Callable[[str], Any]) -> None:
+def end_task(task: Task[Any], text: str | None, read: Callable[[str], Any]) -> None:
+    """End a task with a result that is read from text, or with why that cannot be read."""
     try:
         value = None if text is None else read(text)
     except Exception as error:  # noqa: BLE001 -- a user's class may refuse its fields with anything

@@ -25,6 +25,7 @@ from func_host.durable.actions import (
     CreateSubOrchestration,
     CreateTimer,
     ScheduleTask,
+    SendEvent,
 )
 from func_host.durable.engine import commit as planning
 from func_host.durable.engine.state import OrchestrationState
@@ -238,7 +239,7 @@ class Recording:
             self.draft.status_changed = True
 
     def _record_effect(
-        self, action: CreateTimer | CreateSubOrchestration | CompleteOrchestration
+        self, action: CreateTimer | CreateSubOrchestration | SendEvent | CompleteOrchestration
     ) -> None:
         outbox = self.draft.outbox
         match action:
@@ -246,6 +247,8 @@ class Recording:
                 outbox.append(planning.timer_message(action, self.instance))
             case CreateSubOrchestration():
                 outbox.append(self._child_message(action))
+            case SendEvent():
+                outbox.append(planning.sent_message(action, self.now))
             case CompleteOrchestration():
                 self.must_commit = True
                 self.tell_parent()
@@ -302,6 +305,10 @@ class Recording:
 
     def end_without_run(self, event: ExecutionTerminated) -> None:
         """Record the end of an instance that is terminated while its orchestrator does not run."""
+        step = self.state.last_event_id + 1
+        for release in self.state.asked_locks.releases(self.instance_id, step, self.now):
+            self._append(planning.record_of(release, self.now, store_inputs=False))
+            self.draft.outbox.append(planning.sent_message(release, self.now))
         action = CompleteOrchestration(
             self.state.last_event_id + 1, OrchestrationRuntimeStatus.Terminated, event.input
         )

@@ -82,12 +82,15 @@ class Catalog:
     def activity_name(self, function: str | Callable[..., Any]) -> str:
         return function if isinstance(function, str) else function.__name__
 
-    orchestrator_name = activity_name
+    orchestrator_name = entity_name = activity_name
 
     def activity_result_type(self, name: str) -> Any:
         return self.result_types.get(name, Any)
 
     orchestrator_result_type = activity_result_type
+
+    def entity_result_type(self, name: str, operation: str) -> Any:
+        return self.result_types.get(f"{name}.{operation}", Any)
 
     def is_user_file(self, filename: str) -> bool:
         return filename == __file__ or "tests" in filename

@@ -15,13 +15,17 @@ from typing import Final, TypeAlias
 
 import msgspec
 
-from func_host.durable.history import EventRaised, Failure
+from func_host.durable.actions import SendEvent
+from func_host.durable.history import EventRaised, EventSent, Failure
 
 OPERATION: Final = "op"
 RELEASE: Final = "release"
 CONTINUE: Final = "continue"
 
 Stamp: TypeAlias = int
+
+Carrier: TypeAlias = EventRaised | EventSent | SendEvent
+"""What holds a message: as it arrives, as it is recorded, and as it is asked for."""
 
 _TYPE: Final = (
     "Microsoft.Azure.WebJobs.Extensions.DurableTask.{0}, "
@@ -241,12 +245,12 @@ def response_event(request: Request, response: Response, now: datetime) -> Event
     return EventRaised(timestamp=now, name=request.id, input=_encode(response).decode())
 
 
-def is_request(event: EventRaised) -> bool:
-    """Tell whether an event that arrived at an entity is a request, as the extension does."""
+def is_request(event: Carrier) -> bool:
+    """Tell whether an event to an entity is a request, as the extension does."""
     return event.name.startswith(OPERATION)
 
 
-def read_request(event: EventRaised) -> Request:
+def read_request(event: Carrier) -> Request:
     """Read a request.
 
     Raises:
@@ -255,7 +259,7 @@ def read_request(event: EventRaised) -> Request:
     return _read_request(event.input or "null")
 
 
-def read_release(event: EventRaised) -> Release:
+def read_release(event: Carrier) -> Release:
     """Read the giving back of a lock.
 
     Raises:
