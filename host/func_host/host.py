@@ -21,6 +21,7 @@ from func_host.config import AzureStore, MemoryStore, SqliteStore
 from func_host.durable.backends.request_report import RequestReport
 from func_host.durable.catalog import AppCatalog
 from func_host.durable.client import TaskHubClient
+from func_host.durable.entity_executor import EntityExecutor
 from func_host.durable.executor import InProcessExecutor
 from func_host.durable.links import ManagementLinks
 from func_host.durable.worker.settings import WorkerSettings
@@ -117,6 +118,12 @@ class Host:
                 timeout_s=timeout_s,
             )
         )
+        entity_invoker = await stack.enter_async_context(
+            LoopInvoker(
+                threads=host_json.durable_task.max_concurrent_entity_functions,
+                timeout_s=timeout_s,
+            )
+        )
         self.client = self._build_client(host_json)
         self.app: ASGIApp = create_app(
             index=self.index,
@@ -126,7 +133,7 @@ class Host:
             settings=self._web_settings(host_json),
             request_counts=self.backend.request_counts,
         )
-        self._worker = self._build_worker(host_json, activity_invoker)
+        self._worker = self._build_worker(host_json, activity_invoker, entity_invoker)
         await self._run_parts(stack, report)
 
     async def _run_parts(self, stack: AsyncExitStack, report: RequestReport) -> None:
@@ -171,6 +178,7 @@ class Host:
             clock=self._clock,
             ids=self._ids,
             orchestrators=self.index,
+            entities=self.index,
             links=ManagementLinks(
                 origin=self._origin, task_hub=durable.hub_name, key=self._master_key
             ),
@@ -178,7 +186,9 @@ class Host:
             overridable_states=durable.overridable_existing_instance_states,
         )
 
-    def _build_worker(self, host_json: HostJson, invoker: LoopInvoker) -> DurableWorker:
+    def _build_worker(
+        self, host_json: HostJson, invoker: LoopInvoker, entity_invoker: LoopInvoker
+    ) -> DurableWorker:
         durable = host_json.durable_task
         features = self.backend.features
         catalog = AppCatalog(self.index)
@@ -192,6 +202,13 @@ class Host:
                 store_inputs=durable.store_inputs_in_orchestration_history,
                 default_version=durable.default_version,
             ),
+            entities=EntityExecutor(
+                catalog,
+                entity_invoker,
+                self._clock,
+                self._ids,
+                rolls_back=durable.rollback_entity_operations_on_exceptions,
+            ),
             catalog=catalog,
             invoker=invoker,
             clock=self._clock,
@@ -199,6 +216,9 @@ class Host:
             settings=WorkerSettings(
                 max_concurrent_activities=durable.max_concurrent_activity_functions,
                 max_concurrent_orchestrators=durable.max_concurrent_orchestrator_functions,
+                max_concurrent_entities=durable.max_concurrent_entity_functions,
+                entity_batch_max=durable.max_entity_operation_batch_size,
+                entity_reorder_window_s=durable.entity_message_reorder_window.total_seconds(),
                 session_cache_size=host_json.worker.session_cache_size,
                 result_commit_delay_s=host_json.worker.result_commit_delay.total_seconds(),
             ),
@@ -315,6 +335,19 @@ def open_client_backend(configuration: Configuration) -> Backend:
         ConfigError: The store cannot be what the settings say.
     """
     return open_backend(configuration, SystemClock(), SystemIds(), works=False)
+
+
+def client_of(backend: Backend) -> TaskHubClient:
+    """Make a client for a command that looks at a hub, and that knows no functions."""
+    nothing = FunctionIndex(())
+    return TaskHubClient(
+        backend=backend,
+        clock=SystemClock(),
+        ids=SystemIds(),
+        orchestrators=nothing,
+        entities=nothing,
+        links=ManagementLinks(origin="", task_hub=""),
+    )
 
 
 def open_backend(

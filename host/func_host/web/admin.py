@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from func_host.clock import Clock
     from func_host.durable.backend import RequestCount
     from func_host.indexing.functions import IndexedFunction
+    from func_host.web.admin_entities import AdminEntities
     from func_host.web.call import Call
     from func_host.web.settings import WebSettings
 
@@ -39,17 +40,24 @@ class Admin:
         settings: WebSettings,
         clock: Clock,
         request_counts: Callable[[], Sequence[RequestCount]],
+        entities: AdminEntities,
     ) -> None:
         """Tell about these functions and counts; the host is said to have started now."""
+        self._entities = entities
         self._functions = tuple(sorted(functions, key=lambda each: each.name.lower()))
         self._settings = settings
         self._clock = clock
         self._request_counts = request_counts
         self._started = clock.monotonic()
 
-    def answer(self, call: Call, segments: list[str]) -> Response:
+    async def answer(self, call: Call, segments: list[str]) -> Response:
         """Answer a request, given the segments of its path after `admin`."""
-        match call.method, [segment.lower() for segment in segments]:
+        if segments and segments[0].lower() == "entities":
+            return await self._entities.answer(call, segments[1:])
+        return self._answer(call, [segment.lower() for segment in segments])
+
+    def _answer(self, call: Call, segments: list[str]) -> Response:
+        match call.method, segments:
             case (("GET" | "POST"), ["host", "ping"]):
                 response = empty_answer(200)
                 response.headers.update(_NO_CACHE)
@@ -61,12 +69,13 @@ class Admin:
             case "GET", ["functions"]:
                 return json_answer([self._describe(each, call) for each in self._functions])
             case "GET", ["functions", name]:
-                found = next((e for e in self._functions if e.name.lower() == name), None)
-                return (
-                    empty_answer(404) if found is None else json_answer(self._describe(found, call))
-                )
+                return self._function(call, name)
             case _:
                 return empty_answer(404)
+
+    def _function(self, call: Call, name: str) -> Response:
+        found = next((each for each in self._functions if each.name.lower() == name), None)
+        return empty_answer(404) if found is None else json_answer(self._describe(found, call))
 
     def _metrics(self) -> Response:
         return metrics_answer(

@@ -14,6 +14,7 @@ from starlette.responses import HTMLResponse, Response
 from func_host.clock import SystemClock
 from func_host.log import METHOD, PATH
 from func_host.web.admin import Admin, needs_no_key
+from func_host.web.admin_entities import AdminEntities
 from func_host.web.answers import empty_answer, message_answer
 from func_host.web.body import BodyTooLargeError, ClientGoneError
 from func_host.web.call import Call
@@ -67,7 +68,13 @@ def create_app(
     return _App(
         routes=RouteTable(index.http_functions, client),
         management=Management(client, settings),
-        admin=Admin(index.functions, settings, clock or SystemClock(), request_counts),
+        admin=Admin(
+            index.functions,
+            settings,
+            clock or SystemClock(),
+            request_counts,
+            AdminEntities(client),
+        ),
         invoker=invoker,
         settings=settings,
     )
@@ -127,7 +134,7 @@ class _App:
         if first == "admin":
             if not needs_no_key(segments[1:]) and not self._guard.admits(call):
                 return empty_answer(401)
-            return self._admin.answer(call, segments[1:])
+            return await self._admin.answer(call, segments[1:])
         return await self._function(call, segments)
 
     async def _webhook(self, call: Call, segments: list[str]) -> Response:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from func_host.cli.durable.dead_letters.group import dead_letters
+from func_host.cli.durable.entities.group import entities
 
 
 @click.group()
@@ -13,3 +14,4 @@ def durable() -> None:
 
 
 durable.add_command(dead_letters)
+durable.add_command(entities)

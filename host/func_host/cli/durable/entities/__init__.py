@@ -1,0 +1,1 @@
+"""`func-host durable entities`: a module per command."""
