@@ -13,6 +13,7 @@ from func_bindings.durable.entities import (
     LockWaiter,
 )
 from func_bindings.durable.locks import CriticalSection
+from func_bindings.durable.proxies import EntityProxy
 from func_bindings.durable.retry import RetryOptions
 from func_bindings.durable.status import (
     DurableOrchestrationStatus,
@@ -24,6 +25,7 @@ from func_bindings.durable.triggers import (
     activity_trigger,
     durable_client,
     durable_client_input,
+    entity_trigger,
     orchestration_trigger,
 )
 from func_bindings.errors import (
@@ -56,6 +58,7 @@ __all__ = [
     "EntityContext",
     "EntityId",
     "EntityMetadata",
+    "EntityProxy",
     "EntityStateResponse",
     "FailureDetails",
     "FunctionApp",
@@ -86,6 +89,7 @@ __all__ = [
     "activity_trigger",
     "durable_client",
     "durable_client_input",
+    "entity_trigger",
     "function_name",
     "http_trigger",
     "orchestration_trigger",

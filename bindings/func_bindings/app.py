@@ -42,7 +42,7 @@ class Blueprint:
             if name.endswith(("_trigger", "_input", "_output", "schedule")):
                 message += (
                     ": this version of func-host serves route, activity_trigger, "
-                    "orchestration_trigger and durable_client_input"
+                    "orchestration_trigger, entity_trigger and durable_client_input"
                 )
             raise AttributeError(message)
 
@@ -127,6 +127,28 @@ class Blueprint:
         if callable(input_name):
             return self._collect(durable.activity_trigger(input_name))
         return self._collecting(durable.activity_trigger(input_name, activity, name=name))
+
+    @overload
+    def entity_trigger(self, context_name: F, /) -> F: ...
+    @overload
+    def entity_trigger(
+        self,
+        context_name: str | None = None,
+        entity_name: str | None = None,
+        *,
+        name: str | None = None,
+    ) -> Callable[[F], F]: ...
+    def entity_trigger(
+        self,
+        context_name: F | str | None = None,
+        entity_name: str | None = None,
+        *,
+        name: str | None = None,
+    ) -> F | Callable[[F], F]:
+        """Run the function or class as an entity; see `func_bindings.entity_trigger`."""
+        if callable(context_name):
+            return self._collect(durable.entity_trigger(context_name))
+        return self._collecting(durable.entity_trigger(context_name, entity_name, name=name))
 
     @overload
     def durable_client_input(self, client_name: F, /) -> F: ...

@@ -9,6 +9,7 @@ from func_bindings import AuthLevel, Blueprint, FunctionApp, durable_client
 from func_bindings.metadata import (
     ActivityTrigger,
     DurableClientInput,
+    EntityTrigger,
     FunctionMetadata,
     HttpTrigger,
     OrchestrationTrigger,
@@ -48,7 +49,13 @@ def test_the_decorators_are_methods_bare_and_called(app: Blueprint) -> None:
     @app.activity_trigger(input_name="x", activity="G", name="g2")
     def g(x: object) -> None: ...
 
-    assert list(app.functions) == [a, b, c, d, e, f, g]
+    @app.entity_trigger
+    class H: ...
+
+    @app.entity_trigger(context_name="context", entity_name="I")
+    def i(context: object) -> None: ...
+
+    assert list(app.functions) == [a, b, c, d, e, f, g, H, i]
     noted = [said_of(each) for each in app.functions]
     assert [each.triggers for each in noted] == [
         (HttpTrigger(),),
@@ -58,9 +65,11 @@ def test_the_decorators_are_methods_bare_and_called(app: Blueprint) -> None:
         (OrchestrationTrigger(parameter="context", orchestration="E"),),
         (ActivityTrigger(),),
         (ActivityTrigger(parameter="x", activity="G"),),
+        (EntityTrigger(),),
+        (EntityTrigger(parameter="context", entity_name="I"),),
     ]
     names = [each.function_name for each in noted]
-    assert names == [None, None, "C", None, None, None, "g2"]
+    assert names == [None, None, "C", None, None, None, "g2", None, None]
     assert all(each.owner is app for each in noted)
 
 

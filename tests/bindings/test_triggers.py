@@ -4,6 +4,7 @@ import functools
 import inspect
 import itertools
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from func_bindings import (
     activity_trigger,
     durable_client,
     durable_client_input,
+    entity_trigger,
     function_name,
     http_trigger,
     orchestration_trigger,
@@ -23,6 +25,7 @@ from func_bindings import (
 from func_bindings.metadata import (
     ActivityTrigger,
     DurableClientInput,
+    EntityTrigger,
     FunctionMetadata,
     HttpTrigger,
     OrchestrationTrigger,
@@ -79,6 +82,10 @@ def fresh() -> Callable[[str], str]:
         (activity_trigger(), ActivityTrigger()),
         (activity_trigger("x", "Do"), ActivityTrigger(parameter="x", activity="Do")),
         (activity_trigger(input_name="x"), ActivityTrigger(parameter="x")),
+        (entity_trigger, EntityTrigger()),
+        (entity_trigger(), EntityTrigger()),
+        (entity_trigger("c", "Counter"), EntityTrigger(parameter="c", entity_name="Counter")),
+        (entity_trigger(context_name="c"), EntityTrigger(parameter="c")),
     ],
 )
 def test_a_trigger_is_noted_and_the_function_stays_itself(
@@ -127,7 +134,9 @@ def test_decorators_may_be_stacked_in_any_order() -> None:
         assert metadata.function_name == "Given"
 
 
-@pytest.mark.parametrize("decorator", [route, orchestration_trigger, activity_trigger])
+@pytest.mark.parametrize(
+    "decorator", [route, orchestration_trigger, activity_trigger, entity_trigger]
+)
 def test_a_trigger_may_name_the_function_too(decorator: Callable[..., Any]) -> None:
     assert noted(decorator(name="Given")(fresh())).function_name == "Given"
 
@@ -165,6 +174,64 @@ def test_a_class_is_refused_when_decorated_bare() -> None:
         @activity_trigger
         class Greeter:
             pass
+
+
+def test_a_class_can_be_an_entity_and_stays_the_plain_class() -> None:
+    @dataclass
+    class Counter:
+        value: int = 0
+
+        def add(self, amount: int) -> int:
+            self.value += amount
+            return self.value
+
+    for decorate in (entity_trigger, entity_trigger(entity_name="counts", name="Given")):
+        decorated = decorate(Counter)
+
+        assert decorated is Counter
+        assert decorated().add(2) == 2
+
+    assert noted(Counter).triggers == (EntityTrigger(), EntityTrigger(entity_name="counts"))
+    assert noted(Counter).function_name == "Given"
+    assert noted(Counter).location.file == __file__
+    assert noted(Counter).location.line == inspect.getsourcelines(Counter)[1]
+
+
+def test_a_subclass_and_an_object_of_an_entity_class_are_not_decorated() -> None:
+    class Counter: ...
+
+    entity_trigger(Counter)
+
+    class Better(Counter): ...
+
+    assert metadata_of(Better) is None
+    assert metadata_of(Counter()) is None
+    assert noted(entity_trigger(Better)).triggers == (EntityTrigger(),)
+
+
+@pytest.mark.parametrize("decorate", [route, activity_trigger, orchestration_trigger])
+def test_an_entity_class_takes_no_other_trigger(decorate: Callable[[Any], Any]) -> None:
+    class Counter: ...
+
+    with pytest.raises(TypeError, match="class Counter: decorate a function"):
+        decorate(entity_trigger(Counter))
+
+
+def test_an_entity_class_can_be_named_and_other_classes_cannot() -> None:
+    class Counter: ...
+
+    assert noted(function_name("Given")(entity_trigger(Counter))).function_name == "Given"
+    with pytest.raises(TypeError, match="class dict: decorate a function"):
+        function_name("Given")(dict)
+
+
+def test_a_class_without_a_file_has_a_place_all_the_same() -> None:
+    scope: dict[str, Any] = {"__name__": "nowhere"}
+    exec("class Counter: ...", scope)  # noqa: S102 -- a class that no file holds
+
+    assert noted(entity_trigger(scope["Counter"])).location.file == "?"
+    with pytest.raises(TypeError, match="takes no attributes"):
+        entity_trigger(int)
 
 
 def test_function_name_needs_a_name() -> None:

@@ -12,6 +12,8 @@ from typing import Any, assert_type
 import func_bindings as func
 from func_bindings import (
     DurableClient,
+    EntityContext,
+    EntityId,
     FunctionApp,
     HttpRequest,
     HttpResponse,
@@ -20,6 +22,7 @@ from func_bindings import (
     Task,
     activity_trigger,
     durable_client,
+    entity_trigger,
     function_name,
     orchestration_trigger,
     route,
@@ -103,6 +106,32 @@ assert_type(of_app(Order("x")), Order | None)
 assert_type(of_blueprint(), None)
 calls: Callable[[Order], Coroutine[Any, Any, list[Order]]] = asynchronous_called
 starts: Callable[[HttpRequest, DurableClient], Coroutine[Any, Any, HttpResponse]] = start
+@entity_trigger
+class Counter:
+    value: int = 0
+
+    def add(self, amount: int) -> int:
+        return amount
+
+
+@app.entity_trigger(entity_name="Named")
+@dataclass
+class OfApp:
+    value: int = 0
+
+
+@blueprint.entity_trigger(context_name="context")
+def entity_function(context: EntityContext) -> None:
+    assert_type(context.get_state(lambda: 0), int)
+    assert_type(context.get_state(expected_type=Order), Order | None)
+    assert_type(context.get_input(int), int)
+    assert_type(context.get_input(), Any)
+    context.signal_entity(EntityId("Counter", "a"), "add", 1, at=timedelta(1))
+    assert_type(context.start_new(child), str)
+
+
+assert_type(Counter().add(1), int)
+assert_type(OfApp(3), OfApp)
 bare(city="x")
 bare(town="x")  # type: ignore[call-arg]
 bare(3)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Decorators of durable functions: orchestrators, activities and those that use a client."""
+"""Decorators of durable functions: orchestrators, activities, entities, users of a client."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any, TypeVar, overload
 from func_bindings.metadata import (
     ActivityTrigger,
     DurableClientInput,
+    EntityTrigger,
     OrchestrationTrigger,
     add_client_input,
     add_trigger,
@@ -67,6 +68,38 @@ def activity_trigger(
     if callable(input_name):
         return add_trigger(input_name, ActivityTrigger())
     trigger = ActivityTrigger(parameter=input_name, activity=activity)
+
+    def decorate(function: F) -> F:
+        return add_trigger(function, trigger, name)
+
+    return decorate
+
+
+@overload
+def entity_trigger(context_name: F, /) -> F: ...
+@overload
+def entity_trigger(
+    context_name: str | None = None, entity_name: str | None = None, *, name: str | None = None
+) -> Callable[[F], F]: ...
+def entity_trigger(
+    context_name: F | str | None = None,
+    entity_name: str | None = None,
+    *,
+    name: str | None = None,
+) -> F | Callable[[F], F]:
+    """Run the function as an entity, sync or async, or make an entity of the class.
+
+    A function is called for every operation, with an `EntityContext`. Of a class the fields are the
+    state and the public methods the operations; it must be possible to make one without arguments.
+
+    Args:
+        context_name: Parameter that takes the `EntityContext`; the first, if missing.
+        entity_name: Name of the entity; that of the function or class, if missing.
+        name: Name of the function, as `function_name` gives it.
+    """
+    if callable(context_name):
+        return add_trigger(context_name, EntityTrigger())
+    trigger = EntityTrigger(parameter=context_name or "", entity_name=entity_name)
 
     def decorate(function: F) -> F:
         return add_trigger(function, trigger, name)

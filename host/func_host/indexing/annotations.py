@@ -7,6 +7,7 @@ string) is `Any`; the other annotations of the same function keep their meaning.
 from __future__ import annotations
 
 import inspect
+import re
 import sys
 import typing
 from collections.abc import Awaitable, Callable, Coroutine, Generator
@@ -62,6 +63,22 @@ def class_annotations(cls: Any) -> dict[str, Any]:
         for name, annotation in _own_annotations(base).items():
             found[name] = _evaluate(annotation, scope)
     return found
+
+
+_CLASS_VARIABLE = re.compile(r"(\w+\.)*ClassVar\b")
+
+
+@lru_cache(maxsize=4096)
+def class_variables(cls: Any) -> frozenset[str]:
+    """Give the names that a class or one of its bases annotates as `ClassVar`."""
+    return frozenset(
+        name
+        for base in getattr(cls, "__mro__", ())
+        for name, annotation in _own_annotations(base).items()
+        if _CLASS_VARIABLE.match(
+            annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
+        )
+    )
 
 
 def _own_annotations(cls: Any) -> dict[str, Any]:

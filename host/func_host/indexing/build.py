@@ -5,7 +5,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from func_bindings.metadata import ActivityTrigger, HttpTrigger, OrchestrationTrigger
+from func_bindings.metadata import (
+    ActivityTrigger,
+    EntityTrigger,
+    HttpTrigger,
+    OrchestrationTrigger,
+)
 from func_host.indexing.collecting import AppContents
 from func_host.indexing.functions import FunctionIndex, call_name_of
 from func_host.indexing.importing import import_apps
@@ -58,6 +63,7 @@ def build_index(
         *_name_collisions(judgements),
         *_call_name_collisions(judgements, OrchestrationTrigger, "orchestrator"),
         *_call_name_collisions(judgements, ActivityTrigger, "activity"),
+        *_call_name_collisions(judgements, EntityTrigger, "entity"),
         *_route_collisions(judgements),
     ]
     if problems:

@@ -1,4 +1,4 @@
-"""The decorated functions of an app's modules, and the app objects they belong to."""
+"""The decorated functions and classes of an app's modules, and the app objects they belong to."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundFunction:
-    """A decorated function, not judged yet; `auth_level` is that of its app object."""
+    """A decorated function or class, not judged yet; `auth_level` is that of its app object."""
 
     function: Callable[..., Any]
     metadata: FunctionMetadata
@@ -50,12 +50,12 @@ class AppContents:
         ]
         for app in apps:
             for function in app.functions:
-                self._add(function, app.auth_level)
+                self._add(_as_in(members, function), app.auth_level)
         for member in members:
             metadata = metadata_of(member)
             if isinstance(member, type):
                 self._refuse_methods(member)
-            elif metadata is not None and callable(member):
+            if metadata is not None and callable(member):
                 if metadata.owner is None:
                     self._add(member, AuthLevel.FUNCTION)
                 else:
@@ -124,6 +124,18 @@ class AppContents:
 
 def _distinct(objects: list[Any]) -> list[Any]:
     return list({id(each): each for each in objects}.values())
+
+
+def _as_in(members: list[object], function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give the class of the module that has taken the place of the one that was decorated.
+
+    That is what `dataclass(slots=True)` above the decorator does.
+    """
+    if not isinstance(function, type):
+        return function
+    metadata = metadata_of(function)
+    alike = (each for each in members if isinstance(each, type) and metadata_of(each) is metadata)
+    return next(alike, function)
 
 
 def _without_wrappers(found: list[FoundFunction]) -> list[FoundFunction]:

@@ -7,22 +7,28 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from func_bindings.metadata import ActivityTrigger, HttpTrigger, OrchestrationTrigger
+from func_bindings.metadata import (
+    ActivityTrigger,
+    EntityTrigger,
+    HttpTrigger,
+    OrchestrationTrigger,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from func_bindings.metadata import DurableClientInput, SourceLocation, Trigger
+    from func_host.indexing.entity_classes import EntityClass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IndexedFunction:
-    """One function of an app, judged right.
+    """One function of an app, or one class that is an entity, judged right.
 
     Args:
         name: Name of the function, unique among all apps.
-        function: What to call, best with `call`.
+        function: What to call, best with `call`; the class of an entity that is one.
         trigger: Complete: its parameter exists (None where the function takes none), a route is
             given (`""` for the prefix itself) and so is its auth level.
         client_inputs: The parameters that take a client.
@@ -30,8 +36,10 @@ class IndexedFunction:
         app: Name of the app's folder.
         app_dir: The app's folder.
         is_async: It is an `async def`; a plain wrapper of one may give a coroutine all the same.
+            Of a class: one of its operations is.
         parameter_types: Type of every parameter; `Any` where no annotation resolves.
         result_type: Type of what it ends with; of a generator, what it returns.
+        entity_class: What the class of an entity holds; None for a function.
     """
 
     name: str
@@ -47,6 +55,7 @@ class IndexedFunction:
     parameters: Mapping[str, inspect.Parameter] = field(
         default_factory=dict[str, inspect.Parameter], repr=False
     )
+    entity_class: EntityClass | None = None
 
     @property
     def call_name(self) -> str:
@@ -72,11 +81,13 @@ class IndexedFunction:
 
 
 def call_name_of(trigger: Trigger | None, name: str) -> str:
-    """Give the alias of an orchestrator or activity, else the name of the function."""
+    """Give the alias of an orchestrator, activity or entity, else the name of the function."""
     match trigger:
         case OrchestrationTrigger(orchestration=str() as alias):
             return alias
         case ActivityTrigger(activity=str() as alias):
+            return alias
+        case EntityTrigger(entity_name=str() as alias):
             return alias
         case _:
             return name
@@ -88,9 +99,9 @@ _POSITIONAL_KINDS = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.VAR_PO
 class FunctionIndex:
     """The functions of all apps that a host serves.
 
-    Orchestrators and activities are found by their names without case, or by the function itself.
-    The alias wins (`orchestration=`, `activity=`), then the name of the function, then the name it
-    has in Python where only one function of the kind has it.
+    Orchestrators, activities and entities are found by their names without case, or by the function
+    or class itself. The alias wins (`orchestration=`, `activity=`, `entity_name=`), then the name
+    of the function, then the name it has in Python where only one function of the kind has it.
     """
 
     def __init__(self, functions: Iterable[IndexedFunction], warnings: Iterable[str] = ()) -> None:
@@ -102,6 +113,9 @@ class FunctionIndex:
         )
         self._activities = _NameTable(
             each for each in self.functions if isinstance(each.trigger, ActivityTrigger)
+        )
+        self._entities = _NameTable(
+            each for each in self.functions if isinstance(each.trigger, EntityTrigger)
         )
 
     @property
@@ -119,6 +133,11 @@ class FunctionIndex:
         """Names that activities are called by."""
         return self._activities.names
 
+    @property
+    def entity_names(self) -> tuple[str, ...]:
+        """Names that entities are addressed by."""
+        return self._entities.names
+
     def orchestrator(self, name: str | Callable[..., Any]) -> IndexedFunction | None:
         """Find an orchestrator; None where there is none."""
         return self._orchestrators.find(name)
@@ -126,6 +145,10 @@ class FunctionIndex:
     def activity(self, name: str | Callable[..., Any]) -> IndexedFunction | None:
         """Find an activity; None where there is none."""
         return self._activities.find(name)
+
+    def entity(self, name: str | Callable[..., Any]) -> IndexedFunction | None:
+        """Find an entity; None where there is none."""
+        return self._entities.find(name)
 
 
 class _NameTable:

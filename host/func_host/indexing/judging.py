@@ -1,12 +1,14 @@
-"""One decorated function judged: does its trigger fit what the function takes?"""
+"""One decorated function judged: does its trigger fit what the function, or class, takes?"""
 
 from __future__ import annotations
 
 import inspect
 import re
 from dataclasses import replace
+from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any
 
+from func_bindings.durable.entities import EntityId
 from func_bindings.metadata import (
     ActivityTrigger,
     DurableClientInput,
@@ -15,14 +17,16 @@ from func_bindings.metadata import (
     OrchestrationTrigger,
 )
 from func_host.indexing.annotations import parameter_types, result_type, signature_of
+from func_host.indexing.entity_classes import read_entity_class
 from func_host.indexing.functions import IndexedFunction
 from func_host.indexing.problems import Problem, problem_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from func_bindings.metadata import Trigger
+    from func_bindings.metadata import SourceLocation, Trigger
     from func_host.indexing.collecting import FoundFunction
+    from func_host.indexing.entity_classes import EntityClass
 
 _FUNCTION_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,127}")
 _HTTP_METHODS = {"GET", "POST", "DELETE", "HEAD", "PATCH", "PUT", "OPTIONS"}
@@ -61,6 +65,8 @@ class Judgement:
         self._found = found
         self._function = found.function
         self._check_route = check_route
+        self._parameters: dict[str, inspect.Parameter] = {}
+        self._types: dict[str, Any] = {}
         python_name = getattr(found.function, "__name__", type(found.function).__name__)
         self.name: str = found.metadata.function_name or python_name
         self.location = found.metadata.location
@@ -69,6 +75,11 @@ class Judgement:
     def _judge(self) -> None:
         self._check_name()
         trigger = self.trigger = self._only_trigger()
+        if isinstance(trigger, EntityTrigger):
+            self._check_entity_name(trigger)
+        if isinstance(self._function, type):
+            self._judge_class(self._function, trigger)
+            return
         try:
             parameters = dict(signature_of(self._function).parameters)
         except (TypeError, ValueError):
@@ -88,7 +99,28 @@ class Judgement:
         if not self.problems:
             self.indexed = self._index(trigger, clients)
 
-    def _index(self, trigger: Trigger, clients: tuple[DurableClientInput, ...]) -> IndexedFunction:
+    def _judge_class(self, cls: type, trigger: Trigger | None) -> None:
+        if trigger is None:
+            return
+        entity, mistakes = read_entity_class(cls, trigger.parameter or "context")
+        for each in mistakes:
+            self._refuse(each.what, each.remedy, each.location)
+        self.trigger = trigger = replace(trigger, parameter="")
+        if not self.problems:
+            self.indexed = self._index(trigger, (), entity)
+
+    def _check_entity_name(self, trigger: EntityTrigger) -> None:
+        try:
+            EntityId(self.name if trigger.entity_name is None else trigger.entity_name, "")
+        except ValueError as error:
+            self._refuse(str(error).rstrip("."), "choose another entity_name")
+
+    def _index(
+        self,
+        trigger: Trigger,
+        clients: tuple[DurableClientInput, ...],
+        entity: EntityClass | None = None,
+    ) -> IndexedFunction:
         return IndexedFunction(
             name=self.name,
             function=self._function,
@@ -97,15 +129,16 @@ class Judgement:
             location=self._found.metadata.location,
             app=self._found.app,
             app_dir=self._found.app_dir,
-            is_async=_is(inspect.iscoroutinefunction, self._function),
+            is_async=entity.is_async if entity else _is(iscoroutinefunction, self._function),
             parameter_types=self._types,
-            result_type=result_type(self._function),
+            result_type=result_type(self._function) if entity is None else Any,
             parameters=self._parameters,
+            entity_class=entity,
         )
 
-    def _refuse(self, what: str, remedy: str) -> None:
+    def _refuse(self, what: str, remedy: str, at: SourceLocation | None = None) -> None:
         text = f"{self.name}: {what}: {remedy}."
-        self.problems.append(problem_at(self._found.metadata.location, text))
+        self.problems.append(problem_at(at or self._found.metadata.location, text))
 
     def _check_name(self) -> None:
         if not _FUNCTION_NAME.fullmatch(self.name) or self.name.lower() == "host":
@@ -123,10 +156,8 @@ class Judgement:
             kinds = " and ".join(_KINDS[type(each)] for each in triggers)
             self._refuse(f"it has {len(triggers)} triggers ({kinds})", "leave one of them")
         else:
-            self._refuse(
-                "it has no trigger",
-                "add one: @route, @orchestration_trigger or @activity_trigger",
-            )
+            known = "@route, @orchestration_trigger, @activity_trigger or @entity_trigger"
+            self._refuse("it has no trigger", f"add one: {known}")
         return None
 
     def _bind_clients(self) -> tuple[DurableClientInput, ...]:
@@ -189,7 +220,8 @@ class Judgement:
 
     def _check_kind(self, trigger: Trigger, clients: tuple[DurableClientInput, ...]) -> None:
         if _is(inspect.isasyncgenfunction, self._function):
-            remedy = "await instead of yield" if _is_durable(trigger) else "return the value"
+            is_orchestrator = isinstance(trigger, OrchestrationTrigger)
+            remedy = "await instead of yield" if is_orchestrator else "return the value"
             self._refuse(f"{_KINDS[type(trigger)]} cannot be an async generator", remedy)
         is_generator = _is(inspect.isgeneratorfunction, self._function)
         if is_generator and not isinstance(trigger, OrchestrationTrigger):
@@ -199,6 +231,12 @@ class Judgement:
             self._refuse(
                 "an orchestrator cannot use a client, because it must be replayable",
                 "call context.call_sub_orchestrator(…), or use the client in an activity",
+            )
+
+        if isinstance(trigger, EntityTrigger) and clients:
+            self._refuse(
+                "an entity cannot use a client, because what it does takes effect as a whole",
+                "call context.signal_entity(…) or context.start_new(…)",
             )
 
     def _complete(self, trigger: Trigger) -> Trigger:
@@ -254,10 +292,6 @@ class Judgement:
     def _is_required(self, name: str) -> bool:
         parameter = self._parameters[name]
         return parameter.default is inspect.Parameter.empty and parameter.kind not in _VARIADIC
-
-
-def _is_durable(trigger: Trigger) -> bool:
-    return isinstance(trigger, OrchestrationTrigger)
 
 
 def _is(test: Callable[[Any], bool], function: Callable[..., Any]) -> bool:

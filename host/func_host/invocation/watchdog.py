@@ -110,7 +110,10 @@ def _line_of(frame: FrameType) -> str:
 def _names_by_code(index: FunctionIndex) -> dict[CodeType, str]:
     names: dict[CodeType, str] = {}
     for function in index.functions:
-        code = getattr(inspect.unwrap(function.function), "__code__", None)
-        if code is not None:
-            names[code] = function.name
+        entity = function.entity_class
+        methods = () if entity is None else entity.methods.values()
+        for called in (function.function, *(each.function for each in methods)):
+            code = getattr(inspect.unwrap(called), "__code__", None)
+            if code is not None:
+                names[code] = function.name
     return names

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from func_bindings.metadata import HttpTrigger
+from func_bindings.metadata import EntityTrigger, HttpTrigger
 from func_host.indexing import FunctionIndex, IndexedFunction, IndexingError, build_index
 
 WriteApp = Callable[..., Path]
@@ -81,6 +81,23 @@ def no_client(req): ...
         ("@route\ndef host(req): ...", "cannot be the name of a function"),
         (f"@route(name={'x' * 129!r})\ndef f(req): ...", "cannot be the name of a function"),
         ("class K:\n    @route\n    def f(self, req): ...", "K.f is a method"),
+        ("@entity_trigger\ndef f(): ...", "an entity takes its context, but this takes nothing"),
+        ("@entity_trigger\ndef f(context, x): ...", "nothing gives a value to x"),
+        ("@entity_trigger('x')\ndef f(context): ...", "context_name='x' names no parameter"),
+        ("@entity_trigger\ndef f(context):\n    yield 1", "an entity cannot be a generator"),
+        (
+            "@entity_trigger\n@durable_client\ndef f(context, client): ...",
+            "an entity cannot use a client",
+        ),
+        (
+            "@entity_trigger(entity_name='a@b')\ndef f(context): ...",
+            "f: Invalid entity id: the name 'a@b' must not hold '@': choose another entity_name",
+        ),
+        (
+            "@entity_trigger\nclass K:\n    def __init__(self, a): ...\n    def f(self): ...",
+            "K: a new entity is made without arguments, but this takes a",
+        ),
+        ("@entity_trigger\n@entity_trigger\nclass K: ...", "it has 2 triggers"),
     ],
 )
 def test_a_mistake_is_one_line_with_its_place(
@@ -101,6 +118,68 @@ def test_two_orchestrators_may_not_be_called_the_same(problems_of: ProblemsOf) -
     )
 
     assert "another orchestrator, a at" in problem
+
+
+def test_two_entities_may_not_be_called_the_same(problems_of: ProblemsOf) -> None:
+    (problem,) = problems_of(
+        "@entity_trigger(entity_name='Counter')\ndef a(context): ...\n"
+        "@entity_trigger\nclass counter:\n    def get(self): ...\n"
+    )
+
+    assert "another entity, a at" in problem
+
+
+def test_a_mistake_of_an_operation_stands_at_its_line(problems_of: ProblemsOf) -> None:
+    problems = problems_of(
+        """
+@entity_trigger
+class Store:
+    def __init__(self, owner): ...
+    def put(self, key, value): ...
+"""
+    )
+
+    assert [problem.split(":")[0] for problem in problems] == ["3", "6"]
+    assert "its method put takes 2 (key, value)" in problems[1]
+
+
+def test_an_entity_is_a_function_or_a_class(index_of: IndexOf) -> None:
+    index = index_of(
+        """
+from dataclasses import dataclass
+app = FunctionApp()
+@entity_trigger
+async def counter(ctx): ...
+@app.entity_trigger(context_name="world", entity_name="Bank")
+class Account:
+    balance: int = 0
+    def send(self, world): ...
+@dataclass(slots=True)
+@app.entity_trigger
+class Slotted:
+    value: int = 0
+    async def get(self): ...
+class Better(Account): ...
+thing = Account()
+"""
+    )
+
+    counter, bank, slotted = (index.entity(name) for name in ("COUNTER", "bank", "Slotted"))
+    assert counter is not None
+    assert bank is not None
+    assert slotted is not None
+    assert counter.trigger == EntityTrigger(parameter="ctx")
+    assert (counter.is_async, counter.entity_class) == (True, None)
+    assert bank.trigger == EntityTrigger(entity_name="Bank")
+    assert bank.entity_class is not None
+    assert bank.entity_class.methods["send"].context == "world"
+    assert index.entity(bank.function) is bank
+    assert index.entity("Account") is bank
+    assert index.entity(type("Better", cast("Any", (bank.function,)), {})) is None
+    assert slotted.is_async
+    assert "__slots__" in vars(slotted.function)
+    assert set(index.entity_names) == {"counter", "Bank", "Slotted"}
+    assert len(index.functions) == 3
 
 
 def test_an_activity_and_an_orchestrator_may_have_one_alias(index_of: IndexOf) -> None:
