@@ -6,13 +6,15 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from func_host.durable.actions import ContinueAsNew, ScheduleTask
+from func_host.durable.actions import ContinueAsNew, ScheduleTask, SendEvent
 from func_host.durable.engine.commit import record_of
+from func_host.durable.engine.entities import messages
 from func_host.durable.engine.options import RunOptions
 from func_host.durable.engine.replay import OrchestratorRun
 from func_host.durable.executor import replay_safe
 from func_host.durable.history import (
     EventRaised,
+    EventSent,
     ExecutionResumed,
     ExecutionStarted,
     ExecutionSuspended,
@@ -198,6 +200,30 @@ class Driver:
     def raises(self, name: str, data: object = None) -> list[Any]:
         return self.feed(EventRaised(timestamp=self.now, name=name, input=json.dumps(data)))
 
+    def answers(self, step: int, result: object = None) -> list[Any]:
+        """Let the entity answer the call of this step."""
+        response = messages.Response(result=json.dumps(result))
+        return self.feed(messages.response_event(self.request(step), response, self.now))
+
+    def refuses(self, step: int, error_type: str, text: str) -> list[Any]:
+        """Let the entity say that the operation of this step has failed."""
+        response = messages.Response(result=text, exception_type=error_type)
+        return self.feed(messages.response_event(self.request(step), response, self.now))
+
+    def grants(self, step: int) -> list[Any]:
+        """Grant the lock of this step."""
+        return self.feed(messages.granted_event(self.request(step), self.now))
+
+    def request(self, step: int) -> messages.Request:
+        """Give the request that the step of this number has sent."""
+        return messages.read_request(
+            next(
+                event
+                for event in self.history
+                if isinstance(event, EventSent) and event.event_id == step
+            )
+        )
+
     def suspends(self) -> list[Any]:
         return self.feed(ExecutionSuspended(timestamp=self.now, reason="hold on"))
 
@@ -235,6 +261,23 @@ class Driver:
         run = OrchestratorRun(self.name, function or self.function, self.options)
         run.replay(self.history if history is None else history)
         return run
+
+
+def sent(actions: Sequence[OrchestratorAction]) -> list[str]:
+    """Say what messages are sent to entities: `1 call @counter@k add 5`."""
+    return [_sent(action) for action in actions if isinstance(action, SendEvent)]
+
+
+def _sent(action: SendEvent) -> str:
+    if action.name == messages.RELEASE:
+        return f"{action.id} release {action.instance_id}"
+    request = messages.read_request(action)
+    if request.lockset is not None:
+        locked = [each.instance_id for each in request.lockset]
+        return " ".join([f"{action.id} lock", *locked])
+    kind = "signal" if request.signal else "call"
+    words = [str(action.id), kind, action.instance_id, request.op or "", request.input or ""]
+    return " ".join(words).rstrip()
 
 
 def activities(actions: Sequence[OrchestratorAction]) -> list[tuple[int, str, Any]]:
