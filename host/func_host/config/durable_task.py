@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
@@ -20,6 +21,8 @@ DEFAULT_HUB_NAME: Final = "TestHubName"
 _HUB_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9]{2,49}")
 _HUB_NAME_LENGTH_MAX: Final = 45
 _HUB_NAME_LENGTH_MIN: Final = 3
+_MINUTE: Final = timedelta(minutes=1)
+_WINDOW_MAX_MINUTES: Final = 7 * 24 * 60
 
 
 class OverridableStates(Enum):
@@ -37,6 +40,12 @@ class DurableTaskSettings:
         hub_name: Name of the task hub.
         max_concurrent_activity_functions: How many activities run at a time.
         max_concurrent_orchestrator_functions: How many orchestrations take a step at a time.
+        max_concurrent_entity_functions: How many entities run operations at a time.
+        max_entity_operation_batch_size: How many operations of one entity share a commit.
+        entity_message_reorder_window: How long a request to an entity waits for one that was sent
+            before it, where the store does not keep their order; zero for not at all.
+        rollback_entity_operations_on_exceptions: Whether an operation that fails leaves the state
+            as it was.
         overridable_existing_instance_states: Which instances a start under the same id replaces.
         default_version: Version of instances that are started without one.
         max_orchestration_actions: An execution that asks for more steps than this is failed.
@@ -51,6 +60,10 @@ class DurableTaskSettings:
         default_factory=lambda: 10 * (os.cpu_count() or 1)
     )
     max_concurrent_orchestrator_functions: int = 100
+    max_concurrent_entity_functions: int = field(default_factory=lambda: 10 * (os.cpu_count() or 1))
+    max_entity_operation_batch_size: int = 5_000
+    entity_message_reorder_window: timedelta = timedelta(minutes=30)
+    rollback_entity_operations_on_exceptions: bool = True
     overridable_existing_instance_states: OverridableStates = OverridableStates.NON_RUNNING_STATES
     default_version: str = ""
     max_orchestration_actions: int = 100_000
@@ -67,7 +80,7 @@ def read_durable_task(section: Section, settings: AppSettings) -> DurableTaskSet
     """
     defaults = DurableTaskSettings()
     states = section.choice("overridableExistingInstanceStates", OverridableStates)
-    return DurableTaskSettings(
+    without_entities = DurableTaskSettings(
         hub_name=_read_hub_name(section, settings),
         max_concurrent_activity_functions=section.integer(
             "maxConcurrentActivityFunctions",
@@ -91,6 +104,31 @@ def read_durable_task(section: Section, settings: AppSettings) -> DurableTaskSet
         ),
         storage_provider=read_storage_provider(section.section("storageProvider")),
         app_lease=read_app_lease(section),
+    )
+    return _read_entities(section, without_entities)
+
+
+def _read_entities(section: Section, settings: DurableTaskSettings) -> DurableTaskSettings:
+    """Give the settings with those of entities."""
+    window = section.integer(
+        "entityMessageReorderWindowInMinutes",
+        int(settings.entity_message_reorder_window / _MINUTE),
+        at_least=0,
+        at_most=_WINDOW_MAX_MINUTES,
+    )
+    return replace(
+        settings,
+        max_concurrent_entity_functions=section.integer(
+            "maxConcurrentEntityFunctions", settings.max_concurrent_entity_functions, at_least=1
+        ),
+        max_entity_operation_batch_size=section.integer(
+            "maxEntityOperationBatchSize", settings.max_entity_operation_batch_size, at_least=1
+        ),
+        entity_message_reorder_window=window * _MINUTE,
+        rollback_entity_operations_on_exceptions=section.boolean(
+            "rollbackEntityOperationsOnExceptions",
+            default=settings.rollback_entity_operations_on_exceptions,
+        ),
     )
 
 

@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     from func_host.indexing.functions import FunctionIndex, IndexedFunction
 
 
+_DECORATORS = {
+    "an activity": "@activity_trigger",
+    "an orchestrator": "@orchestration_trigger",
+    "an entity": "@entity_trigger",
+}
 _OWN_FOLDERS = (Path(__file__).parent.parent, Path(func_bindings.__file__).parent)
 
 
@@ -75,6 +80,33 @@ class AppCatalog:
         orchestrator = self._index.orchestrator(name)
         return Any if orchestrator is None else orchestrator.result_type
 
+    def entity(self, name: str | Callable[..., Any]) -> IndexedFunction | None:
+        """Give the entity of this name, compared without case, or of this function or class."""
+        return self._index.entity(name)
+
+    @property
+    def entity_names(self) -> Sequence[str]:
+        """The names of all entities."""
+        return self._index.entity_names
+
+    def entity_name(self, function: str | Callable[..., Any]) -> str:
+        """Give the name by which an entity is addressed.
+
+        Raises:
+            TypeError: The function or class is not an entity.
+        """
+        if isinstance(function, str):
+            return function
+        return _call_name(self._index.entity(function), function, "an entity")
+
+    def entity_result_type(self, name: str, operation: str) -> Any:
+        """Give the annotated result type of an operation of a class; `Any` where there is none."""
+        entity = self._index.entity(name)
+        if entity is None or entity.entity_class is None:
+            return Any
+        method = entity.entity_class.method(operation)
+        return Any if method is None else method.result_type
+
     def is_user_file(self, filename: str) -> bool:
         """Tell whether a stack trace should show frames of this file: any but the host's own."""
         return not any(Path(filename).is_relative_to(folder) for folder in _OWN_FOLDERS)
@@ -84,8 +116,7 @@ def _call_name(found: IndexedFunction | None, function: object, kind: str) -> st
     if found is not None:
         return found.call_name
     name = getattr(function, "__name__", repr(function))
-    decorator = "@activity_trigger" if kind == "an activity" else "@orchestration_trigger"
     raise TypeError(
-        f"'{name}' is not {kind} of this app: decorate it with {decorator} in a module that the "
-        "host indexes, or give the name of one as text."
+        f"'{name}' is not {kind} of this app: decorate it with {_DECORATORS[kind]} in a module "
+        "that the host indexes, or give the name of one as text."
     )

@@ -41,6 +41,10 @@ def test_the_defaults_are_azures(tmp_path: Path) -> None:
     assert host_json.http.route_prefix == "api"
     assert host_json.durable_task.hub_name == "TestHubName"
     assert host_json.durable_task.max_concurrent_activity_functions % 10 == 0
+    assert host_json.durable_task.max_concurrent_entity_functions % 10 == 0
+    assert host_json.durable_task.max_entity_operation_batch_size == 5_000
+    assert host_json.durable_task.entity_message_reorder_window == timedelta(minutes=30)
+    assert host_json.durable_task.rollback_entity_operations_on_exceptions
     assert host_json.durable_task.storage_provider.type is None
 
 
@@ -94,6 +98,10 @@ def test_durable_settings_are_read(tmp_path: Path) -> None:
         "overridableExistingInstanceStates": "anystate",
         "defaultVersion": "1.5",
         "maxOrchestrationActions": 50,
+        "maxConcurrentEntityFunctions": 7,
+        "maxEntityOperationBatchSize": "8",
+        "entityMessageReorderWindowInMinutes": 0,
+        "rollbackEntityOperationsOnExceptions": "False",
         "storeInputsInOrchestrationHistory": "true",
         "storageProvider": {"type": "SQLite", "path": "a/b.db", "connectionName": "Other"},
     }
@@ -105,6 +113,10 @@ def test_durable_settings_are_read(tmp_path: Path) -> None:
     assert settings.overridable_existing_instance_states is OverridableStates.ANY_STATE
     assert settings.default_version == "1.5"
     assert settings.max_orchestration_actions == 50
+    assert settings.max_concurrent_entity_functions == 7
+    assert settings.max_entity_operation_batch_size == 8
+    assert settings.entity_message_reorder_window == timedelta(0)
+    assert not settings.rollback_entity_operations_on_exceptions
     assert settings.store_inputs_in_orchestration_history
     assert settings.storage_provider.type is StorageType.SQLITE
     assert settings.storage_provider.path == "a/b.db"
@@ -118,6 +130,10 @@ def test_durable_settings_are_read(tmp_path: Path) -> None:
         ({"durableTask": {"maxConcurrentActivityFunctions": 2.5}}, "whole number of 1 or more"),
         ({"durableTask": {"maxConcurrentActivityFunctions": True}}, "whole number of 1 or more"),
         ({"durableTask": {"maxConcurrentOrchestratorFunctions": "x"}}, "whole number"),
+        ({"durableTask": {"maxConcurrentEntityFunctions": 0}}, "whole number of 1 or more"),
+        ({"durableTask": {"maxEntityOperationBatchSize": 0}}, "whole number of 1 or more"),
+        ({"durableTask": {"entityMessageReorderWindowInMinutes": -1}}, "from 0 to 10080, not -1"),
+        ({"durableTask": {"rollbackEntityOperationsOnExceptions": 1}}, "expected true or false"),
         ({"durableTask": {"hubName": "my-hub"}}, '"my-hub" is not a task hub name'),
         ({"durableTask": {"hubName": "../x"}}, '"../x" is not a task hub name'),
         ({"durableTask": {"hubName": "%NOPE%"}}, "there is no app setting NOPE"),

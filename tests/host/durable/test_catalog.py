@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import func_bindings
+from func_bindings.metadata import EntityTrigger, SourceLocation
 from func_host.durable import catalog as module
 from func_host.durable.catalog import AppCatalog
+from func_host.indexing.entity_classes import read_entity_class
+from func_host.indexing.functions import FunctionIndex, IndexedFunction
 from tests.host.durable.worker.world import index_of
 
 if TYPE_CHECKING:
@@ -24,6 +28,30 @@ def shop(context: OrchestrationContext) -> Any:
 
 
 def stranger() -> None: ...
+
+
+class Counter:
+    def add(self, amount: int) -> int:
+        return amount
+
+
+@pytest.fixture
+def entities() -> AppCatalog:
+    def indexed(function: Any, alias: str | None, **more: Any) -> IndexedFunction:
+        return IndexedFunction(
+            name=function.__name__,
+            function=function,
+            trigger=EntityTrigger(entity_name=alias),
+            client_inputs=(),
+            location=SourceLocation(__file__, 1),
+            app="app",
+            app_dir=Path(),
+            is_async=False,
+            **more,
+        )
+
+    counter = indexed(Counter, "Counts", entity_class=read_entity_class(Counter)[0])
+    return AppCatalog(FunctionIndex([counter, indexed(shop, None)]))
 
 
 @pytest.fixture
@@ -73,6 +101,32 @@ def test_what_is_no_orchestrator_is_refused_with_the_remedy(
 ) -> None:
     with pytest.raises(TypeError, match="@orchestration_trigger"):
         catalog.orchestrator_name(function)
+
+
+def test_entities_are_found_by_name_function_or_class(entities: AppCatalog) -> None:
+    counter = entities.entity("COUNTS")
+
+    assert counter is not None
+    assert entities.entity(Counter) is counter
+    assert entities.entity("shop") is entities.entity(shop)
+    assert entities.entity("nobody") is None
+    assert list(entities.entity_names) == ["Counts", "shop"]
+    assert entities.entity_name(Counter) == "Counts"
+    assert entities.entity_name("Anything") == "Anything"
+    assert entities.activity("Counts") is None
+
+
+@pytest.mark.parametrize("thing", [stranger, str, type("Better", (Counter,), {})])
+def test_what_is_no_entity_is_refused_with_the_remedy(entities: AppCatalog, thing: Any) -> None:
+    with pytest.raises(TypeError, match="not an entity of this app: decorate it with @entity_tr"):
+        entities.entity_name(thing)
+
+
+def test_the_result_type_of_an_operation_is_that_of_the_method(entities: AppCatalog) -> None:
+    assert entities.entity_result_type("counts", "ADD") is int
+    assert entities.entity_result_type("counts", "nothing") is Any
+    assert entities.entity_result_type("shop", "add") is Any
+    assert entities.entity_result_type("nobody", "add") is Any
 
 
 def test_the_result_type_of_what_is_unknown_is_anything(catalog: AppCatalog) -> None:
