@@ -6,7 +6,7 @@ import json
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from func_bindings import RetryOptions, TaskFailedError
+from func_bindings import EntityId, RetryOptions, TaskFailedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -269,6 +269,35 @@ def wait_then_act(context: OrchestrationContext) -> Steps:
     return f"waited:{first}/{word}/{second}"
 
 
+async def entity_call(context: OrchestrationContext) -> list[Any]:
+    counter = EntityId("Counter", context.instance_id)
+    await context.call_entity(counter, "add", 5)
+    context.signal_entity(counter, "add", 2)
+    got = await context.call_entity(counter, "get")
+    return [got, await context.call_entity(counter, "add", 1)]
+
+
+def entity_lock(context: OrchestrationContext) -> Steps:
+    first = EntityId("Counter", f"{context.instance_id}-a")
+    second = EntityId("Counter", f"{context.instance_id}-b")
+    with (yield context.lock(second, first)):
+        yield context.call_entity(first, "add", 10)
+        return (yield context.call_entity(second, "add", 10))
+
+
+async def entity_call_throws(context: OrchestrationContext) -> str:
+    try:
+        await context.call_entity(EntityId("Counter", context.instance_id), "fail")
+    except TaskFailedError as error:
+        return f"{error.details.error_type.removeprefix('System.')}: {error}"
+    return "not caught"
+
+
+def entity_scheduled(context: OrchestrationContext) -> None:
+    counter = EntityId("Counter", "golden-entity-scheduled")
+    context.signal_entity(counter, "add", 3, at=timedelta(seconds=4))
+
+
 ORCHESTRATORS: dict[str, Callable[[OrchestrationContext], Any]] = {
     "Chain": chain,
     "FanOut": fan_out,
@@ -303,4 +332,8 @@ ORCHESTRATORS: dict[str, Callable[[OrchestrationContext], Any]] = {
     "SlowFanOut": slow_fan_out,
     "SlowParent": slow_parent,
     "WaitThenAct": wait_then_act,
+    "EntityCall": entity_call,
+    "EntityLock": entity_lock,
+    "EntityCallThrows": entity_call_throws,
+    "EntityScheduledFromOrchestration": entity_scheduled,
 }

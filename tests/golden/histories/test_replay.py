@@ -10,11 +10,17 @@ import pytest
 
 from func_host.durable.actions import ScheduleTask
 from func_host.durable.engine.commit import record_of
+from func_host.durable.engine.entities.messages import read_stamp
 from func_host.durable.engine.options import RunOptions
 from func_host.durable.engine.replay import OrchestratorRun
 from func_host.durable.engine.state import OrchestrationState
 from func_host.durable.executor import replay_safe
-from func_host.durable.history import ExecutionCompleted, GenericEvent, OrchestratorCompleted
+from func_host.durable.history import (
+    EventSent,
+    ExecutionCompleted,
+    GenericEvent,
+    OrchestratorCompleted,
+)
 from tests.golden.histories.orchestrators import ORCHESTRATORS
 from tests.golden.histories.rows import histories, read_scenario, read_takeover, rows_of
 from tests.host.durable.engine.driving import Catalog
@@ -62,6 +68,7 @@ TAKEOVERS = [
 ]
 
 
+ENTITIES = ["entity-call", "entity-lock", "entity-scheduled", "entity-throws"]
 REWOUND = ["rewind", "rewind-sub-orchestration"]
 
 
@@ -117,6 +124,53 @@ def test_each_recorded_episode_asks_for_what_it_asked_for_then(
     expected = [event for event in history if event.event_id != -1]
     assert [_step(each) for each in asked] == [_step(each) for each in expected]
     run.close()
+
+
+@pytest.mark.parametrize("name", ENTITIES)
+def test_an_orchestration_that_calls_entities_replays_without_a_new_step(name: str) -> None:
+    history = orchestration_of(name)
+    run = run_of(history)
+    run.replay(history)
+
+    assert run.take_actions() == []
+    run.close()
+
+
+@pytest.mark.parametrize("name", ENTITIES)
+def test_each_recorded_episode_sends_to_entities_what_it_sent_then(name: str) -> None:
+    """Ids are each host's own, and times in ours are whole microseconds."""
+    history = orchestration_of(name)
+    begun = 0
+    for closed, event in enumerate(history, 1):
+        if not isinstance(event, OrchestratorCompleted):
+            continue
+        episode = history[begun:closed]
+        run = run_of(history)
+        run.replay([*history[:begun], *(each for each in episode[:-1] if each.event_id == -1)])
+        asked = [
+            record_of(action, event.timestamp, store_inputs=False)  # type: ignore[arg-type]  # none of them continues as new
+            for action in run.take_actions()
+        ]
+        begun = closed
+
+        recorded = [each for each in episode if each.event_id != -1]
+        assert [_sent(each) for each in asked] == [_sent(each) for each in recorded]
+        run.close()
+
+
+def orchestration_of(name: str) -> list[HistoryEvent]:
+    return histories(read_scenario(name)["final_history"])[f"golden-{name}"]
+
+
+def _sent(event: Any) -> list[Any]:
+    if not isinstance(event, EventSent):
+        return _step(event)
+    fields: dict[str, Any] = json.loads(event.input or "")
+    assert fields.pop("id")
+    for name in ("Timestamp", "Predecessor", "due"):
+        if name in fields:
+            fields[name] = read_stamp(fields[name]) // 10
+    return [event.event_id, event.name.partition("@")[0], event.instance_id, *fields.items()]
 
 
 @pytest.mark.parametrize(("scenario", "instance_id", "history"), recorded_instances(REWOUND))

@@ -38,7 +38,7 @@ class FunctionCatalog(Protocol):
         """Give the annotated result type of an orchestrator; `Any` where there is none."""
         ...
 
-    def entity_name(self, entity: str | Callable[..., Any]) -> str:
+    def entity_name(self, entity: str | Callable[..., Any], /) -> str:
         """Give the name under which an entity, a class or a function, is known.
 
         Raises:

@@ -14,19 +14,28 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from func_bindings import RetryOptions, TaskFailedError
+from func_bindings import EntityId, RetryOptions, TaskFailedError
 from func_bindings.durable.tasks import TimerTask
 from func_bindings.errors import NonDeterminismError
 from func_host.durable.actions import (
     ContinueAsNew,
     CreateTimer,
     ScheduleTask,
+    SendEvent,
 )
 from func_host.durable.engine.commit import record_of
+from func_host.durable.engine.entities.messages import (
+    Request,
+    Response,
+    is_request,
+    read_request,
+    response_event,
+)
 from func_host.durable.engine.replay import OrchestratorRun
 from func_host.durable.engine.state import OrchestrationState
 from func_host.durable.history import (
     EventRaised,
+    EventSent,
     ExecutionResumed,
     ExecutionSuspended,
     ExecutionTerminated,
@@ -59,6 +68,8 @@ LEAVES = st.one_of(
     st.tuples(st.just("child"), st.booleans()),
     st.tuples(st.just("timer"), st.integers(0, 3)),
     st.tuples(st.just("event"), st.sampled_from(["x", "Y"])),
+    st.tuples(st.just("call"), st.sampled_from("kl")),
+    st.tuples(st.just("signal"), st.integers(0, 1)),
     st.tuples(st.just("cancelled")),
     st.tuples(st.just("status"), st.integers(0, 3)),
     st.tuples(st.just("uuid")),
@@ -70,9 +81,11 @@ PROGRAMS = st.recursive(
         st.tuples(st.just("all"), st.lists(LEAVES, max_size=3).map(tuple)),
         st.tuples(st.just("any"), st.lists(LEAVES, min_size=1, max_size=3).map(tuple)),
         st.tuples(st.just("guarded"), inner),
+        st.tuples(st.just("locked"), inner),
     ),
     max_leaves=8,
 )
+ENTITIES = {key: EntityId("Counter", key) for key in "klm"}
 ENDS = st.sampled_from(["return", "raise", "again"])
 ANSWERS = st.lists(
     st.tuples(
@@ -86,7 +99,7 @@ ANSWERS = st.lists(
 )
 
 
-def interpret(context: OrchestrationContext, program: Program) -> Generator[Any, Any, Any]:
+def interpret(context: OrchestrationContext, program: Program) -> Generator[Any, Any, Any]:  # noqa: C901, PLR0911 -- one case for each kind of step
     match program:
         case ("sequence", steps):
             results: list[Any] = []
@@ -105,6 +118,9 @@ def interpret(context: OrchestrationContext, program: Program) -> Generator[Any,
                 if isinstance(task, TimerTask) and not task.is_completed:
                     task.cancel()
             return [index for index, task in enumerate(tasks) if task is winner]
+        case ("locked", step):
+            with (yield context.lock(ENTITIES["l"], ENTITIES["k"])):
+                return (yield from interpret(context, step))
         case ("guarded", step):
             try:
                 return (yield from interpret(context, step))
@@ -115,7 +131,7 @@ def interpret(context: OrchestrationContext, program: Program) -> Generator[Any,
             return None if task is None else (yield task)
 
 
-def begin(context: OrchestrationContext, step: Program) -> Any:
+def begin(context: OrchestrationContext, step: Program) -> Any:  # noqa: C901, PLR0911 -- as above
     match step:
         case ("activity", name):
             return context.call_activity(name, context.current_utc_datetime)
@@ -127,6 +143,12 @@ def begin(context: OrchestrationContext, step: Program) -> Any:
             return context.create_timer(timedelta(days=days, microseconds=days))
         case ("event", name):
             return context.wait_for_external_event(name)
+        case ("call", key):
+            return context.call_entity(ENTITIES[key], "add", context.current_utc_datetime)
+        case ("signal", days):
+            return context.signal_entity(
+                ENTITIES["m"], "add", at=timedelta(days=days) if days else None
+            )
         case ("cancelled",):
             context.create_timer(timedelta(days=5)).cancel()
         case ("status", number):
@@ -150,8 +172,9 @@ def orchestrator_of(program: Program, end: str) -> Orchestrator:
     return orchestrator
 
 
-def message_for(state: OrchestrationState, answer: tuple[str, int, bool], now: datetime) -> Any:
-    """Give the message that an answer means in this state, or None where it means nothing."""
+def message_for(life: Life, answer: tuple[str, int, bool]) -> Any:
+    """Give the message that an answer means for this life, or None where it means nothing."""
+    now = life.driver.now
     kind, choice, flag = answer
     match kind:
         case "event":
@@ -163,14 +186,23 @@ def message_for(state: OrchestrationState, answer: tuple[str, int, bool], now: d
         case "terminate":
             return ExecutionTerminated(timestamp=now, input="why") if flag else None
         case _:
-            return answer_to(state, kind, choice, now)
+            return answer_to(life.state, life.open_requests(), kind, choice, now)
 
 
-def answer_to(state: OrchestrationState, kind: str, choice: int, now: datetime) -> Any:
-    open_steps = [*state.open_tasks, *state.open_children, *state.open_timers]
+def answer_to(
+    state: OrchestrationState,
+    requests: dict[int, Request],
+    kind: str,
+    choice: int,
+    now: datetime,
+) -> Any:
+    open_steps = [*state.open_tasks, *state.open_children, *state.open_timers, *requests]
     if not open_steps:
         return None
     step = open_steps[choice % len(open_steps)]
+    if step in requests:
+        response = Response(result=str(step), exception_type="Error" if kind == "fail" else None)
+        return response_event(requests[step], response, now)
     if step in state.open_timers:
         fire_at = state.open_timers[step]
         return TimerFired(timestamp=max(now, fire_at), timer_id=step, fire_at=fire_at)
@@ -204,6 +236,21 @@ class Life:
         self.steps.append((len(driver.history), actions))
         self.is_over = self._is_over(actions)
 
+    def open_requests(self) -> dict[int, Request]:
+        """Give the calls and locks, by step, that have not been answered."""
+        history = self.driver.history
+        answered = {event.name for event in history if isinstance(event, EventRaised)}
+        requests = {
+            event.event_id: read_request(event)
+            for event in history
+            if isinstance(event, EventSent) and is_request(event)
+        }
+        return {
+            step: request
+            for step, request in requests.items()
+            if not request.signal and request.id not in answered
+        }
+
     def until_over(self) -> int:
         """Give how many events there were before the one that ended it."""
         lengths = [0, *(length for length, _ in self.steps)]
@@ -219,7 +266,7 @@ def live(function: Orchestrator, answers: list[tuple[str, int, bool]], **options
     for answer in answers:
         if life.is_over:
             break
-        message = message_for(life.state, answer, life.driver.now)
+        message = message_for(life, answer)
         if message is not None and life.state.accepts(message):
             life.take(message)
     return life
@@ -357,7 +404,7 @@ def in_pairs(history: Sequence[HistoryEvent]) -> list[HistoryEvent]:
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(PROGRAMS, ANSWERS, st.sampled_from(SHAPES), st.integers(0, 9))
-def test_a_timer_or_a_child_that_a_closed_episode_lacks_is_told(
+def test_a_timer_a_child_or_a_message_that_a_closed_episode_lacks_is_told(
     program: Program, answers: list[tuple[str, int, bool]], shape: Any, choice: int
 ) -> None:
     function = shape(orchestrator_of(program, "return"))
@@ -365,7 +412,7 @@ def test_a_timer_or_a_child_that_a_closed_episode_lacks_is_told(
     steps = [
         event
         for event in driver.history
-        if isinstance(event, TimerCreated | SubOrchestrationInstanceCreated)
+        if isinstance(event, TimerCreated | SubOrchestrationInstanceCreated | EventSent)
     ]
     assume(steps)
     lost = steps[choice % len(steps)]
@@ -382,10 +429,13 @@ def _is_message(event: HistoryEvent) -> bool:
 
 def test_the_programs_reach_what_they_should() -> None:
     """A guard for the generator above: a program with everything runs to its end."""
-    program = ("sequence", (("retried", 2), ("timer", 3), ("child", True), ("event", "x")))
-    answers = [("fail", 0, True), ("event", 0, True), *[("answer", 0, True)] * 9]
+    locked = ("locked", ("all", (("call", "k"), ("call", "l"), ("signal", 1))))
+    program = ("sequence", (("retried", 2), ("timer", 3), ("child", True), ("event", "x"), locked))
+    answers = [("fail", 0, True), ("event", 0, True), *[("answer", 0, True)] * 12]
 
     life = live(SHAPES[0](orchestrator_of(program, "return")), answers)
 
     assert life.is_over
     assert sum(isinstance(action, CreateTimer) for action in life.driver.actions) == 3
+    assert sum(isinstance(action, SendEvent) for action in life.driver.actions) == 6
+    assert life.driver.status == "Completed"

@@ -132,7 +132,7 @@ def test_an_unreadable_message_of_another_is_told_by_name_and_target() -> None:
 
 def releases_of(history: list[HistoryEvent]) -> list[str]:
     state = OrchestrationState(history)
-    return sent(state.asked_locks.releases("i", state.last_event_id + 1, T0))  # type: ignore[arg-type]  # a list of one kind of action
+    return sent(state.asked_locks.releases("i", state.last_event_id + 1, T0))
 
 
 def test_what_is_asked_for_and_not_given_back_is_left_locked() -> None:
@@ -153,13 +153,13 @@ def test_what_is_asked_for_and_not_given_back_is_left_locked() -> None:
 
 def test_what_another_host_has_locked_is_given_back_by_its_ids() -> None:
     history = histories(read_scenario("entity-lock")["final_history"])["golden-entity-lock"]
-    locked = next(n for n, event in enumerate(history) if isinstance(event, EventSent))
+    locked = next(event for event in history if isinstance(event, EventSent))
     asked = AskedLocks()
-    asked.apply(history[locked])  # type: ignore[arg-type]  # an EventSent
+    asked.apply(locked)
 
     releases = asked.releases("golden-entity-lock", 1, T0)
 
-    assert sent(releases) == [  # type: ignore[arg-type]  # as above
+    assert sent(releases) == [
         "1 release @counter@golden-entity-lock-a",
         "2 release @counter@golden-entity-lock-b",
     ]
