@@ -11,9 +11,11 @@ from typing import Any, assert_type
 
 import func_bindings as func
 from func_bindings import (
+    CriticalSection,
     DurableClient,
     EntityContext,
     EntityId,
+    EntityProxy,
     FunctionApp,
     HttpRequest,
     HttpResponse,
@@ -106,6 +108,8 @@ assert_type(of_app(Order("x")), Order | None)
 assert_type(of_blueprint(), None)
 calls: Callable[[Order], Coroutine[Any, Any, list[Order]]] = asynchronous_called
 starts: Callable[[HttpRequest, DurableClient], Coroutine[Any, Any, HttpResponse]] = start
+
+
 @entity_trigger
 class Counter:
     value: int = 0
@@ -181,3 +185,56 @@ async def composes(context: OrchestrationContext) -> None:
     assert_type(context.get_input(), Any)
     assert_type(context.get_input(Order), Order)
     tasks[0].no_such_attribute  # type: ignore[attr-defined]  # noqa: B018
+
+
+@orchestration_trigger
+async def calls_entities(context: OrchestrationContext) -> None:
+    counter = EntityId("Counter", "a")
+    assert_type(await context.call_entity(counter, "add", 1), Any)
+    assert_type(await context.call_entity(counter, "get", None, Order), Order)
+    assert_type(await context.call_entity(counter, "get", expected_type=Order), Order)
+    assert_type(await context.signal_entity(counter, "add", 1, at=timedelta(1)), None)
+    async with await context.lock(counter) as section:
+        assert_type(section, CriticalSection)
+    assert_type(context.locked_entities, tuple[EntityId, ...])
+    assert_type(await context.entity("Named", "a").anything(1), Any)
+    assert_type(context.entity(entity_function, "a"), EntityProxy[Any])
+
+
+class Basket:
+    def count(self) -> int:
+        return 0
+
+    async def put(self, order: Order) -> list[Order]:
+        return [order]
+
+    def told_first(self, context: EntityContext, amount: int) -> str:
+        return f"{context.entity_key}{amount}"
+
+    def told_last(self, amount: int, context: EntityContext) -> str:
+        return f"{context.entity_key}{amount}"
+
+    async def told(self, context: EntityContext) -> str:
+        return context.entity_key
+
+
+@orchestration_trigger
+async def calls_proxies(context: OrchestrationContext) -> None:
+    basket = context.entity(Basket, "a")
+    assert_type(basket, EntityProxy[Basket])
+    assert_type(await basket.put(Order("x")), Any)
+    assert_type(await basket.call(Basket.count), int)
+    assert_type(await basket.call(Basket.put, Order("x")), list[Order])
+    assert_type(await basket.call(Basket.put, order=Order("x")), list[Order])
+    assert_type(await basket.call(Basket.told), str)
+    assert_type(await basket.call(Basket.told_first, 1), str)
+    assert_type(await basket.call("count"), Any)
+    assert_type(basket.signal(Basket.put, Order("x"), at=timedelta(1)), Task[None])
+    assert_type(basket.signal(Basket.count), Task[None])
+    assert_type(basket.signal(Basket.told), Task[None])
+    assert_type(basket.signal(Basket.told_first, 1), Task[None])
+    assert_type(basket.signal(Basket.told_last, 1), Task[None])
+    assert_type(basket.signal("put", Order("x")), Task[None])
+    basket.call(Basket.put, 1)  # type: ignore[call-overload]
+    basket.signal(Basket.put, 1)  # type: ignore[arg-type]
+    basket.signal(Counter.add, 1)  # type: ignore[arg-type]
