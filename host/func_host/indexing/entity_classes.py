@@ -149,8 +149,11 @@ def _mistakes_of_making(cls: type) -> Iterator[ClassMistake]:
         )
 
 
-def _mistakes_of_fields(cls: type) -> Iterator[ClassMistake]:
+def _mistakes_of_fields(cls: Any) -> Iterator[ClassMistake]:
     if _is_dataclass(cls):  # it has refused them itself
+        if cls.__dataclass_params__.frozen:
+            what = "it is frozen, so that no operation could change it"
+            yield ClassMistake(what, "leave out frozen=True")
         return
     for name in _field_types(cls):
         default: Any = inspect.getattr_static(cls, name, None)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import inspect
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
@@ -81,6 +82,32 @@ class Invoker(Protocol):
         ...
 
 
+class Steps(Protocol):
+    """Calls of a function one after another, each with the whole time limit to itself."""
+
+    def __call__(self) -> Any:
+        """Run all of them; what is awaitable of the result goes on on the loop."""
+        ...
+
+    def left_s(self, limit_s: float) -> float:
+        """Give how much of the limit is left to the one that runs; where nothing is, end it.
+
+        From then on nothing that this object does counts.
+        """
+        ...
+
+
+class StepsInvoker(Protocol):
+    """Whoever runs several calls of a function in one invocation."""
+
+    def start_steps(self, function: IndexedFunction, steps: Steps) -> Invocation:
+        """Run the steps as the function runs: on the loop, or in one thread.
+
+        The outcome is a FunctionTimeoutError where one of them has run too long.
+        """
+        ...
+
+
 class LoopInvoker:
     """Calls functions on the running loop and in a pool of threads; an async context manager."""
 
@@ -117,67 +144,87 @@ class LoopInvoker:
 
     def start(self, function: IndexedFunction, values: Mapping[str, object]) -> Invocation:
         """Call a function with values by parameter; the time limit begins when it starts to run."""
+        return self._start(function, partial(function.call, values), _whole)
+
+    def start_steps(self, function: IndexedFunction, steps: Steps) -> Invocation:
+        """Run the steps as the function runs: on the loop, or in one thread."""
+        return self._start(function, steps, steps.left_s)
+
+    def _start(
+        self, function: IndexedFunction, call: Callable[[], Any], left_s: Callable[[float], float]
+    ) -> Invocation:
         loop = asyncio.get_running_loop()
         invocation = Invocation(loop)
+        limit = _Limit(loop, function.name, self._timeout_s, left_s, invocation)
         if function.is_async:
-            self._run_on_loop(loop, function, invocation, partial(function.call, values))
+            self._run_on_loop(limit, call)
         else:
-            self._run_in_thread(loop, function, invocation, values)
+            self._run_in_thread(limit, call)
         return invocation
 
-    def _run_on_loop(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        function: IndexedFunction,
-        invocation: Invocation,
-        call: Callable[[], Any],
-    ) -> None:
-        task = loop.create_task(_run(invocation, call))
+    def _run_on_loop(self, limit: _Limit, call: Callable[[], Any]) -> None:
+        invocation = limit.invocation
+        task = limit.loop.create_task(_run(invocation, call))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         task.add_done_callback(lambda _: invocation.end_unstarted())
-        self._limit(loop, function.name, invocation, task.cancel)
+        limit.begin(task.cancel)
 
-    def _run_in_thread(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        function: IndexedFunction,
-        invocation: Invocation,
-        values: Mapping[str, object],
-    ) -> None:
-        def on_started() -> None:
-            self._limit(loop, function.name, invocation, None)
+    def _run_in_thread(self, limit: _Limit, call: Callable[[], Any]) -> None:
+        invocation = limit.invocation
 
         def on_ended(result: object, error: BaseException | None) -> None:
             if invocation.outcome.done() and inspect.iscoroutine(result):  # too late to begin
                 result.close()
                 invocation.end(None, None)
             elif inspect.isawaitable(result):  # a plain wrapper around an async function
-                self._run_on_loop(loop, function, invocation, lambda: result)
+                self._run_on_loop(limit, lambda: result)
             else:
                 invocation.end(result, error)
 
-        call = partial(function.call, values)
-        self._pool.submit(Job(call, contextvars.copy_context(), on_started, on_ended))
+        self._pool.submit(Job(call, contextvars.copy_context(), limit.begin, on_ended))
 
-    def _limit(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        name: str,
-        invocation: Invocation,
-        cancel: Callable[[], object] | None,
-    ) -> None:
-        timeout_s = self._timeout_s
-        if timeout_s is None or invocation.outcome.done():
+
+@dataclass(slots=True)
+class _Limit:
+    """Ends an invocation once nothing is left of its time."""
+
+    loop: asyncio.AbstractEventLoop
+    name: str
+    timeout_s: float | None
+    left_s: Callable[[float], float]
+    invocation: Invocation
+    timer: asyncio.TimerHandle | None = None
+    cancel: Callable[[], object] | None = None
+
+    def begin(self, cancel: Callable[[], object] | None = None) -> None:
+        """Let the time run from now on; `cancel` interrupts the function."""
+        if self.timeout_s is None or self.invocation.outcome.done():
             return
+        self.cancel = cancel
+        if self.timer is not None:  # what has begun in a thread goes on on the loop
+            return
+        self.invocation.released.add_done_callback(lambda _: self._stop())
+        self.timer = self.loop.call_later(self.timeout_s, self._look)
 
-        def expire() -> None:
-            invocation.expire(name, timeout_s)
-            if cancel is not None:
-                cancel()
+    def _stop(self) -> None:
+        if self.timer is not None:
+            self.timer.cancel()
 
-        timer = loop.call_later(timeout_s, expire)
-        invocation.released.add_done_callback(lambda _: timer.cancel())
+    def _look(self) -> None:
+        assert self.timeout_s is not None
+        left_s = self.left_s(self.timeout_s)
+        if left_s > 0:
+            self.timer = self.loop.call_later(left_s, self._look)
+            return
+        self.invocation.expire(self.name, self.timeout_s)
+        if self.cancel is not None:
+            self.cancel()
+
+
+def _whole(limit_s: float) -> float:  # noqa: ARG001 -- a single call has used it up
+    """Give what is left to a single call when its time is over."""
+    return 0.0
 
 
 async def _run(invocation: Invocation, call: Callable[[], Any]) -> None:

@@ -148,6 +148,13 @@ class Abstract(ABC):
     def get(self) -> None: ...
 
 
+@dataclass(frozen=True)
+class Frozen:
+    value: int = 0
+
+    def get(self) -> None: ...
+
+
 class Shared:
     items: list[int] = []  # noqa: RUF012 -- the mistake
 
@@ -179,6 +186,7 @@ class Selfless:
     [
         (NeedsOwner, "made without arguments, but this takes owner, limit: give owner, limit a"),
         (Abstract, "it is abstract, so no object of it can be made: decorate a subclass"),
+        (Frozen, "it is frozen, so that no operation could change it: leave out frozen=True"),
         (Shared, "the default of its field items is one list for all entities: make a new one"),
         (Bare, "it has no public method, so there is nothing that it can do: add methods"),
         (TwoInputs, "its method put takes 2 (key, value): pass a dataclass, a dict or a tuple"),

@@ -1,0 +1,1 @@
+"""Operations of entities: user code in, outcomes out."""
