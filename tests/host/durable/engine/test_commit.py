@@ -202,6 +202,24 @@ def start_by(parent: ParentInstance | None, execution_id: str) -> ExecutionStart
     )
 
 
+@pytest.mark.parametrize("others", [{}, {"team": "blue"}])
+def test_a_child_of_one_that_nobody_waits_for_is_waited_for(others: dict[str, str]) -> None:
+    """Fire-and-forget is between an entity and what it starts."""
+    started = ExecutionStarted(
+        timestamp=T0,
+        orchestration_instance=ME,
+        name="detached",
+        tags={planning.FIRE_AND_FORGET: "", **others},
+    )
+    action = CreateSubOrchestration(4, "child", "kid", None, None)
+    child = planning.child_message(action, started, now=T0, default_version="").event
+
+    assert isinstance(child, ExecutionStarted)
+    assert planning.is_detached(started)
+    assert not planning.is_detached(child)
+    assert child.tags == (others or None)
+
+
 def test_a_start_is_the_same_by_its_execution_or_by_the_step_of_its_parent() -> None:
     start = start_by(PARENT, "first")
     another_step = replace(PARENT, task_schedule_id=4)
