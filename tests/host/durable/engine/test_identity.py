@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
+from uuid import UUID
 
 import pytest
 
@@ -64,3 +65,18 @@ def test_half_a_surrogate_pair_cannot_be_stored() -> None:
     identity.check_storable(None, "", "日本😀")
     with pytest.raises(ValueError, match=r"'a\\udc80' cannot be written as UTF-8"):
         identity.check_storable("fine", "a\udc80")
+
+
+def test_the_id_of_a_request_is_that_of_its_step_alone() -> None:
+    """A GUID as text, as answers go by it in every host of the hub."""
+    one = identity.request_id("instance", "execution", 3)
+    others = [
+        identity.request_id("other", "execution", 3),
+        identity.request_id("instance", "other", 3),
+        identity.request_id("instance", "execution", 4),
+    ]
+
+    assert one == identity.request_id("instance", "execution", 3)
+    assert str(UUID(one)) == one
+    assert one not in others
+    assert len(set(others)) == 3

@@ -33,6 +33,7 @@ _TYPE: Final = (
 )
 _YEAR_ONE: Final = datetime(1, 1, 1, tzinfo=UTC)
 _NO_STAMP: Final = "0001-01-01T00:00:00"
+_TO_SECONDS: Final = len(_NO_STAMP)
 _MICROSECOND: Final = timedelta(microseconds=1)
 
 
@@ -51,7 +52,7 @@ def stamp_text(stamp: Stamp) -> str:
     if stamp <= 0:
         return _NO_STAMP
     seconds, ticks = divmod(stamp, 10_000_000)
-    text = (_YEAR_ONE + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S")
+    text = (_YEAR_ONE + timedelta(seconds=seconds)).isoformat()[:_TO_SECONDS]
     fraction = f"{ticks:07}".rstrip("0")
     return f"{text}.{fraction}Z" if fraction else f"{text}Z"
 
