@@ -7,15 +7,22 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from func_bindings.durable.entities import EntityId
 from func_bindings.durable.retry import RetryOptions
 from func_bindings.errors import TaskFailedError
-from func_bindings.metadata import ActivityTrigger, OrchestrationTrigger, SourceLocation
+from func_bindings.metadata import (
+    ActivityTrigger,
+    EntityTrigger,
+    OrchestrationTrigger,
+    SourceLocation,
+)
 from func_host.indexing.functions import FunctionIndex, IndexedFunction
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator, Mapping
 
     from func_bindings.durable.context import OrchestrationContext
+    from func_bindings.durable.entities import EntityContext
     from func_bindings.metadata import Trigger
 
     Steps = Generator[Any, Any, Any]
@@ -136,6 +143,58 @@ async def waits(context: OrchestrationContext) -> Any:
     return await context.wait_for_external_event("go")
 
 
+# Entities
+
+
+def counter(context: EntityContext) -> None:
+    """Count; `tell` passes on to another counter, `fail` counts and fails."""
+    value = context.get_state(int, expected_type=int)
+    match context.operation_name:
+        case "add":
+            value += context.get_input(int)
+            context.set_state(value)
+        case "tell":
+            key, number = context.get_input()
+            context.signal_entity(EntityId("counter", key), "add", number)
+        case "fail":
+            context.set_state(value + 1000)
+            context.signal_entity(EntityId("counter", "never"), "add", 1)
+            raise ValueError("failed")
+        case _:
+            pass
+    context.set_result(value)
+
+
+async def with_entities(context: OrchestrationContext) -> list[Any]:
+    """Call, signal and lock two counters."""
+    one, two = EntityId("counter", "1"), EntityId("counter", "2")
+    results: list[Any] = [await context.call_entity(one, "add", 5)]
+    context.signal_entity(one, "add", 1)
+    context.signal_entity(two, "add", 100, at=timedelta(days=1))
+    async with await context.lock(two, one):
+        results.append(await context.call_activity("work", "inside"))
+        results.append(await context.call_entity(one, "add", -2))
+        results.append(await context.call_entity(two, "add", 2))
+    try:
+        await context.call_entity(one, "fail")
+    except TaskFailedError as error:
+        results.append(error.details.error_type)
+    context.signal_entity(one, "tell", ["2", 10])
+    results.append(await context.call_entity(one, "get"))
+    return results
+
+
+WITH_ENTITIES = [5, "inside", 4, 2, "ValueError", 4]
+AFTER_ENTITIES = {"1": 4, "2": 12}
+"""What the counters stand at then, but for the signal of the next day."""
+
+
+async def ends_while_locking(context: OrchestrationContext) -> None:
+    """Hold a lock, and wait for a lock, until somebody puts an end to it."""
+    await context.lock(EntityId("counter", "1"), EntityId("counter", "2"))
+    await context.wait_for_external_event("never")
+
+
 def work(value: Any) -> Any:
     """Give back what came in."""
     return value
@@ -149,7 +208,17 @@ def fail(value: Any) -> None:
 def index_with(replaced: Mapping[str, Callable[..., Any]]) -> FunctionIndex:
     """Index all of them, some with other code."""
     orchestrators = {
-        each.__name__: each for each in (*DROPPED, everything, child, calls_child, fan_out, waits)
+        each.__name__: each
+        for each in (
+            *DROPPED,
+            everything,
+            child,
+            calls_child,
+            fan_out,
+            waits,
+            with_entities,
+            ends_while_locking,
+        )
     }
     return FunctionIndex(
         [
@@ -161,6 +230,7 @@ def index_with(replaced: Mapping[str, Callable[..., Any]]) -> FunctionIndex:
                 _indexed(each.__name__, each, ActivityTrigger(parameter="value"))
                 for each in (work, fail)
             ),
+            _indexed("counter", counter, EntityTrigger(parameter="context")),
         ]
     )
 

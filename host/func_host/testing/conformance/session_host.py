@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 from func_host.clock import SystemIds
 from func_host.durable.catalog import AppCatalog
+from func_host.durable.engine.entities.scheduler import read_state
+from func_host.durable.entity_executor import EntityExecutor
 from func_host.durable.executor import InProcessExecutor
 from func_host.durable.history import TaskCompleted
 from func_host.durable.worker.settings import WorkerSettings
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from func_host.durable.backend import Backend, Commit, InstanceRecord
     from func_host.durable.history import MessageEvent
     from func_host.indexing.functions import IndexedFunction
+    from func_host.invocation.invoker import Steps
 
 
 class Host:
@@ -60,6 +63,7 @@ class Host:
                 timer_leg_max=features.timer_leg_max,
                 records_open_activities=features.records_open_activities,
             ),
+            entities=EntityExecutor(catalog, _OnTheLoop(), world.clock, SystemIds()),
             catalog=catalog,
             invoker=self._invoker,
             clock=world.clock,
@@ -160,6 +164,17 @@ class Host:
 
         await self._until(is_there)
 
+    async def until_entity(self, key: str, state: object, *, is_locked: bool = False) -> None:
+        """Wait until the counter of a key stands at this, and is locked or not."""
+
+        async def is_so() -> bool:
+            record = await self._world.backend.get_instance(f"@counter@{key}")
+            found = read_state(None if record is None else record.input)
+            value = None if found.state is None else json.loads(found.state)
+            return value == state and (found.locked_by is not None) is is_locked
+
+        await self._until(is_so)
+
     async def _until(self, condition: Callable[[], Awaitable[bool]]) -> None:
         async with asyncio.timeout(PATIENCE_S):
             while True:
@@ -201,6 +216,15 @@ class _Commits:
         self._changed.set()
         if self._begun == self._most:
             await asyncio.Event().wait()
+
+
+class _OnTheLoop:
+    """Runs the operations of entities at once, where they are asked for."""
+
+    def start_steps(self, function: IndexedFunction, steps: Steps) -> Invocation:  # noqa: ARG002 -- a role
+        invocation = Invocation(asyncio.get_running_loop())
+        invocation.end(steps(), None)
+        return invocation
 
 
 class _Invoker:

@@ -6,6 +6,7 @@ moves the clock.
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -23,9 +24,19 @@ from func_host.durable.history import (
     ParentInstance,
 )
 from func_host.testing.conformance.base import ConformanceBase
-from func_host.testing.conformance.programs import DROPPED, calls_child, everything, fan_out, waits
+from func_host.testing.conformance.programs import (
+    AFTER_ENTITIES,
+    DROPPED,
+    WITH_ENTITIES,
+    calls_child,
+    ends_while_locking,
+    everything,
+    fan_out,
+    waits,
+    with_entities,
+)
 from func_host.testing.conformance.session_host import Host, recorded_results
-from func_host.testing.conformance.world import Status, World
+from func_host.testing.conformance.world import PATIENCE_S, Status, World
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -92,6 +103,58 @@ class SessionConformance(ConformanceBase):
 
         expected = [1, "first 1", ["1/0", "1/1", "1/2"], "child 1", "ValueError", "event"]
         assert await host.output() == expected
+
+    async def test_entities_are_called_signalled_and_locked(self, world: World, cache: int) -> None:
+        """Each operation once, failed ones not at all, and delayed ones when they are due."""
+        async with Host(world, cache) as host:
+            await host.start(with_entities)
+
+            assert await host.output() == WITH_ENTITIES
+            for key, state in AFTER_ENTITIES.items():
+                await host.until_entity(key, state)
+            assert await world.backend.get_instance("@counter@never") is None
+            await world.clock.advance(24 * 3600)
+            await host.until_entity("2", AFTER_ENTITIES["2"] + 100)
+
+    async def test_a_crash_after_every_commit_changes_nothing_of_entities(
+        self, world: World, cache: int
+    ) -> None:
+        """No operation is lost or done twice, and no lock stays."""
+        async with Host(world, cache, commits_max=0) as host:
+            await host.start(with_entities)
+        for _ in range(100):
+            await world.crash()
+            await world.clock.advance(2)
+            async with Host(world, cache, commits_max=1) as host:
+                await host.until_committed(1)
+                if (await host.record()).runtime_status.is_terminal:
+                    break
+
+        await world.crash()
+        async with Host(world, cache) as host:
+            assert await host.output() == WITH_ENTITIES
+            for key, state in AFTER_ENTITIES.items():
+                await host.until_entity(key, state)
+
+    async def test_one_that_is_terminated_gives_back_what_it_has_locked(
+        self, world: World, cache: int
+    ) -> None:
+        """And what it has only asked for."""
+        async with Host(world, cache) as host:
+            await host.start(ends_while_locking, "one")
+            await host.until_entity("2", None, is_locked=True)
+            await host.start(ends_while_locking, "two")
+            await host.until_running("two")
+            for instance_id in ("one", "two"):
+                await world.backend.send_message(
+                    instance_id, ExecutionTerminated(timestamp=world.clock.now(), input="enough")
+                )
+
+            await host.start(with_entities, "three")
+            async with asyncio.timeout(PATIENCE_S):
+                record = await world.backend.wait_for_completion("three")
+            assert record.runtime_status is Status.Completed
+            await host.until_entity("1", AFTER_ENTITIES["1"])
 
     async def test_after_a_crash_only_unrecorded_activities_run_again(
         self, world: World, cache: int

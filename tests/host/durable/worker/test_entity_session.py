@@ -10,7 +10,6 @@ from func_bindings.durable.status import OrchestrationRuntimeStatus
 from func_host.durable.backend import Fence, Message, MessageId, StoredInstance
 from func_host.durable.engine import commit as planning
 from func_host.durable.engine.entities import messages
-from func_host.durable.engine.entities.messages import Request
 from func_host.durable.entity_executor import (
     BatchResult,
     OperationOutcome,
@@ -24,6 +23,7 @@ from tests.host.durable.worker.world import CountingIds
 
 if TYPE_CHECKING:
     from func_host.durable.backend import Commit
+    from func_host.durable.engine.entities.messages import Request
     from func_host.durable.engine.entities.scheduler import Batch
     from func_host.durable.history import MessageEvent
 

@@ -10,11 +10,12 @@ import pytest
 from func_host.clock import SystemClock
 from func_host.durable.backends.memory import MemoryStore
 from func_host.durable.catalog import AppCatalog
+from func_host.durable.entity_executor import EntityExecutor
 from func_host.durable.executor import InProcessExecutor
 from func_host.durable.history import ExecutionStarted, OrchestrationInstance
 from func_host.durable.worker.settings import WorkerSettings
 from func_host.durable.worker.worker import DurableWorker
-from func_host.invocation.invoker import Invocation
+from func_host.invocation.invoker import Invocation, LoopInvoker
 from tests.host.durable.worker.world import CountingIds, WatchedBackend, World, index_of
 
 if TYPE_CHECKING:
@@ -229,6 +230,7 @@ async def test_results_that_keep_coming_do_not_put_their_commit_off() -> None:
         worker = DurableWorker(
             backend=backend,
             executor=InProcessExecutor(catalog),
+            entities=EntityExecutor(catalog, LoopInvoker(threads=1), clock, CountingIds()),
             catalog=catalog,
             invoker=EndsOneEachTurn(),
             clock=clock,

@@ -14,6 +14,7 @@ from func_bindings.metadata import ActivityTrigger, OrchestrationTrigger, Source
 from func_host.durable.backend import BackendUnavailableError
 from func_host.durable.backends.memory import MemoryBackend, MemoryStore
 from func_host.durable.catalog import AppCatalog
+from func_host.durable.entity_executor import EntityExecutor
 from func_host.durable.executor import InProcessExecutor
 from func_host.durable.history import (
     EventRaised,
@@ -26,7 +27,7 @@ from func_host.durable.history import (
 from func_host.durable.worker.settings import WorkerSettings
 from func_host.durable.worker.worker import DurableWorker
 from func_host.indexing.functions import FunctionIndex, IndexedFunction
-from func_host.invocation.invoker import Invocation
+from func_host.invocation.invoker import Invocation, LoopInvoker
 from func_host.testing.clock import SimulatedClock
 
 if TYPE_CHECKING:
@@ -201,6 +202,7 @@ class World:
         self.worker = DurableWorker(
             backend=self.backend,
             executor=InProcessExecutor(catalog, **self.executor_options),
+            entities=EntityExecutor(catalog, LoopInvoker(threads=1), self.clock, self.ids),
             catalog=catalog,
             invoker=self.invoker,
             clock=self.clock,

@@ -384,8 +384,8 @@ def send(
     event: MessageEvent,
     *,
     now: int,
-    visible_at: datetime | None,
-    operation_id: str | None,
+    visible_at: datetime | None = None,
+    operation_id: str | None = None,
 ) -> Send:
     """Make the operation of `Backend.send_message`."""
     message = OutgoingMessage(instance_id=instance_id, event=event, visible_at=visible_at)
