@@ -14,7 +14,7 @@ from func_host.invocation.invoker import LoopInvoker
 from tests.host.invocation.calling import indexed
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Callable
 
 pytestmark = pytest.mark.anyio
 
@@ -264,3 +264,60 @@ async def test_leaving_does_not_wait_for_ever_for_what_will_not_end(
             await begun.wait()
         go.set()
         await invocation.released
+
+
+class Counting:
+    """Steps that are over once as many looks at them as asked for have been taken."""
+
+    def __init__(self, call: Callable[[], Any], looks: int) -> None:
+        self.limits: list[float] = []
+        self._call = call
+        self._looks = looks
+
+    def __call__(self) -> Any:
+        return self._call()
+
+    def left_s(self, limit_s: float) -> float:
+        self.limits.append(limit_s)
+        return 0.001 if len(self.limits) < self._looks else 0.0
+
+
+@pytest.mark.parametrize("function", [double, double_async])
+async def test_steps_run_as_their_function_does(function: Any) -> None:
+    steps = Counting(lambda: function(21), looks=1)
+
+    async with LoopInvoker(threads=1, timeout_s=WAIT_S) as invoker:
+        assert await invoker.start_steps(indexed(function), steps).outcome == 42
+
+    assert steps.limits == []
+
+
+async def test_steps_end_when_nothing_is_left_of_the_limit_of_the_one_that_runs() -> None:
+    async def waits() -> None:
+        await asyncio.Event().wait()
+
+    steps = Counting(waits, looks=3)
+
+    async with LoopInvoker(threads=1, timeout_s=SHORT_S) as invoker:
+        invocation = invoker.start_steps(indexed(waits), steps)
+        with pytest.raises(FunctionTimeoutError, match="'waits' ran longer"):
+            await invocation.outcome
+        async with asyncio.timeout(WAIT_S):
+            await invocation.released
+
+    assert steps.limits == [SHORT_S] * 3
+
+
+async def test_the_limit_of_a_wrapper_goes_on_where_its_coroutine_does() -> None:
+    async def waits() -> None:
+        await asyncio.Event().wait()
+
+    def wrapper() -> Awaitable[None]:
+        return waits()
+
+    async with LoopInvoker(threads=1, timeout_s=SHORT_S) as invoker:
+        invocation = invoker.start(indexed(wrapper), {})
+        with pytest.raises(FunctionTimeoutError, match="'wrapper' ran longer"):
+            await invocation.outcome
+        async with asyncio.timeout(WAIT_S):
+            await invocation.released

@@ -6,6 +6,7 @@ makes another one of the JSON that was there before.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -188,7 +189,8 @@ class ObjectAttempt:
         elif text is not None and (text != "null" or method.is_input_required):
             values[method.input] = load_json(text, method.input_type)
         elif method.is_input_required:
-            values[method.input] = _nothing_for(method)
+            _check_may_be_missing(method)
+            values[method.input] = None
         return values
 
     def succeed(self, value: object) -> OperationOutcome:
@@ -219,17 +221,16 @@ class ObjectAttempt:
             runner.kept = self._object
 
 
-def _nothing_for(method: EntityMethod) -> None:
-    """Give None to a parameter that is annotated to take it.
+def _check_may_be_missing(method: EntityMethod) -> None:
+    """Refuse that nothing is given to a parameter that is not annotated to take None.
 
     Raises:
         TypeError: It is not.
     """
-    try:
-        if method.input_type is not Any:
-            return load_json("null", method.input_type)  # type: ignore[no-any-return]
-    except SerializationError:
-        pass
+    if method.input_type is not Any:
+        with suppress(SerializationError):
+            load_json("null", method.input_type)
+            return
     raise TypeError(
         f"The operation '{method.name}' needs an input ({method.input}), but none was given: send "
         "one, or give the parameter a default."

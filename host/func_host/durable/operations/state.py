@@ -7,6 +7,7 @@ looked at keeps its text, whatever the type that it was read as leaves out.
 
 from __future__ import annotations
 
+import typing
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
@@ -141,7 +142,7 @@ def _made_by(initializer: Callable[[], Any] | None) -> Any:
     """Give the type of what an initializer makes: a class itself, or an annotated result."""
     if initializer is None or getattr(initializer, "__name__", "") == "<lambda>":
         return Any
-    if isinstance(initializer, type):
+    if isinstance(initializer, type) or typing.get_origin(initializer) is not None:
         return initializer
     try:
         return _annotated(initializer)
