@@ -254,7 +254,9 @@ class DurableWorker:
 
     def _processed(self, session: AnySession) -> None:
         self._processing.discard(session.instance_id)
-        if session.has_work or session.is_void or session.is_reopened:
+        # An entity begins no batch while draining: what has arrived at it stays stored.
+        is_left = self._is_draining and isinstance(session, EntitySession)
+        if not is_left and (session.has_work or session.is_void or session.is_reopened):
             # It came while the session was given up.
             self._waiting[session.instance_id] = session
         elif session.is_idle and not session.is_loaded and not session.failures:
