@@ -32,6 +32,11 @@ class ReceiveBuffer(msgspec.Struct, kw_only=True, omit_defaults=True, rename="pa
         """Stamp of the request that was let through last."""
         return read_stamp(self.last) if self.last else 0
 
+    @property
+    def newest_stamp(self) -> Stamp:
+        """The highest stamp that has come, held back or not."""
+        return max(self.last_stamp, *map(read_stamp, self.buffered), 0)
+
 
 class SorterState(msgspec.Struct, kw_only=True, omit_defaults=True, rename="pascal"):
     """What an entity remembers of its senders and receivers."""
@@ -81,6 +86,9 @@ def in_order(state: SorterState, request: Request, window: Stamp) -> Iterator[Re
         buffer = ReceiveBuffer(execution_id=request.parent_execution)
         state.received_from_instance[request.parent] = buffer
     elif buffer.execution_id != request.parent_execution:
+        if stamp < buffer.newest_stamp:  # of an execution that is over: what is newer must not wait
+            yield request
+            return
         yield from (buffer.buffered[one] for one in sorted(buffer.buffered, key=read_stamp))
         buffer.buffered.clear()
         buffer.last, buffer.execution_id = "", request.parent_execution

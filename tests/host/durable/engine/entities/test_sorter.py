@@ -91,9 +91,21 @@ def test_a_new_execution_begins_anew() -> None:
     old, new, receiver = SorterState(), SorterState(), SorterState()
     sent(old, 1, NOW)
     held = sent(old, 2, NOW)
-    fresh = sent(new, 3, NOW - timedelta(seconds=1), execution="f")
+    fresh = sent(new, 3, NOW + timedelta(seconds=1), execution="f")
 
     assert received(receiver, [held, fresh]) == [2, 3]
+
+
+def test_a_late_request_of_an_old_execution_lets_the_new_one_go_on() -> None:
+    """Else the new one would wait for what has been done already, for the whole window."""
+    old, new, receiver = SorterState(), SorterState(), SorterState()
+    late = [sent(old, number, NOW) for number in (1, 2)]
+    moment = NOW + timedelta(seconds=1)
+    fresh = [sent(new, number, moment, execution="f") for number in (3, 4, 5)]
+
+    arriving = [fresh[0], late[0], fresh[2], late[1], fresh[1]]
+
+    assert received(receiver, arriving) == [3, 1, 2, 4, 5]
 
 
 def test_clients_and_what_is_scheduled_pass_at_once() -> None:
