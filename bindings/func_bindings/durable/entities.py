@@ -63,17 +63,19 @@ class EntityId:
 
     @classmethod
     def parse(cls, text: str) -> EntityId:
-        """Read `@name@key`.
+        """Read `@name@key`, whatever characters it holds.
 
         Raises:
             ValueError: The text is not the id of an entity.
         """
         start, at, rest = text.partition("@")
         name, second, key = rest.partition("@")
-        if start or not at or not second:
+        if start or not at or not second or not name:
             message = f"{text!r} is not the id of an entity: it looks like '@name@key'."
             raise ValueError(message)
-        return cls(name, key)
+        parsed = cls.__new__(cls)
+        parsed._name, parsed._key = name, key
+        return parsed
 
     def __str__(self) -> str:
         return f"@{self._name.lower()}@{self._key}"

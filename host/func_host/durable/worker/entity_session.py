@@ -86,6 +86,7 @@ class EntitySession(MailboxSession):
         default_version: str = "",
     ) -> None:
         super().__init__(instance_id)
+        self.entity_id = EntityId.parse(instance_id)
         self._ids = ids
         self._window = window
         self._batch_max = batch_max
@@ -128,11 +129,6 @@ class EntitySession(MailboxSession):
         self.mailbox.clear()
         self.is_void = False
         self.evict()
-
-    @property
-    def entity_id(self) -> EntityId:
-        """Which entity this is."""
-        return EntityId.parse(self.instance_id)
 
     @property
     def committed_instance(self) -> OrchestrationInstance:

@@ -16,6 +16,7 @@ from func_host.durable.backends import rules
 from func_host.durable.backends.dispatch import Arrival
 from func_host.durable.backends.sqlite.transaction import Effects, StoredHead
 from func_host.durable.codec import encode_history, encode_message, to_microseconds
+from func_host.durable.engine.entities.messages import is_entity
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -269,7 +270,8 @@ def _begin_execution(transaction: Transaction, found: StoredHead, start: Executi
         transaction.write("delete_history", found.key)
     elif execution_id == found.head.execution_id:
         return  # the row says so since the instance was created
-    transaction.write("delete_messages_of_other_runs", found.key, execution_id)
+    if not is_entity(start.orchestration_instance.instance_id):  # whose messages name no run
+        transaction.write("delete_messages_of_other_runs", found.key, execution_id)
     transaction.write(
         "begin_execution",
         execution_id,

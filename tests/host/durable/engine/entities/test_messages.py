@@ -133,3 +133,19 @@ def test_the_type_may_stand_anywhere_and_be_unknown() -> None:
 
     assert (read.parent, read.id) == ("p", "r")
     assert msgspec.structs.asdict(read)["type_"] == "Something.Else"
+
+
+@pytest.mark.parametrize(
+    ("instance_id", "expected"),
+    [
+        ("@a@b", True),
+        ("@a@", True),
+        ("@a@b@c", True),
+        ("@a", False),
+        ("@@b", False),
+        ("a@b", False),
+    ],
+)
+def test_an_entity_has_a_name_and_a_key(instance_id: str, *, expected: bool) -> None:
+    """Any other instance is none, whatever its id begins with."""
+    assert messages.is_entity(instance_id) is expected
