@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from func_host.durable.backends.azure_storage.hot_instances import HotInstance
     from func_host.durable.backends.azure_storage.hub import Hub
+    from func_host.durable.backends.azure_storage.table_rows import Value
     from func_host.durable.history import HistoryEvent
 
 
@@ -28,6 +29,8 @@ class HistoryWriting:
         is_new_run: They replace what is stored.
         stored: What has been written, in the order in which it is stored.
         withheld: What must wait.
+        more: Other columns of the fence.
+        blobs: Where large values of what has been written lie.
     """
 
     instance_id: str
@@ -38,6 +41,8 @@ class HistoryWriting:
     stored: list[HistoryEvent] = field(default_factory=list["HistoryEvent"])
     withheld: list[HistoryEvent] = field(default_factory=list["HistoryEvent"])
     is_written: bool = False
+    more: Mapping[str, Value] = field(default_factory=dict[str, "Value"])
+    blobs: list[str] = field(default_factory=list[str])
 
     async def append(
         self,
@@ -86,6 +91,7 @@ class HistoryWriting:
                 are_rows_new=hot.is_own,
                 unconfirmed=hot.unconfirmed if hot.unconfirmed or hot.tells_consumed else None,
                 follows=follows,
+                more=self.more,
             )
         )
         hot.tells_consumed = bool(hot.unconfirmed)
@@ -93,4 +99,5 @@ class HistoryWriting:
         hot.is_left_open = is_left_open
         hot.next_ordinal = ordinal + len(parts.events)
         self.stored += appended.events
+        self.blobs += appended.blobs
         self.is_written = True

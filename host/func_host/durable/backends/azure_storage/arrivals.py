@@ -19,10 +19,13 @@ from func_host.durable.backend import StaleCommitError
 from func_host.durable.backends import rules
 from func_host.durable.backends.azure_storage.attempts import ATTEMPTS_MAX, AttemptCounter
 from func_host.durable.backends.azure_storage.client_errors import STORAGE_ERRORS
+from func_host.durable.backends.azure_storage.client_order import in_order
 from func_host.durable.backends.azure_storage.inbox import Claim
 from func_host.durable.backends.azure_storage.polling import PollingRhythm
 from func_host.durable.backends.azure_storage.wire_events import UnreadableError
+from func_host.durable.engine.entities.messages import is_entity
 from func_host.durable.history import (
+    EventRaised,
     ExecutionRewound,
     ExecutionStarted,
     ExecutionTerminated,
@@ -43,6 +46,7 @@ if TYPE_CHECKING:
 
     from func_host.durable.backend import MessageId
     from func_host.durable.backends.azure_storage.dead_letters import DeadLetters
+    from func_host.durable.backends.azure_storage.entity_batches import EntityBatches
     from func_host.durable.backends.azure_storage.hot_instances import HotInstance
     from func_host.durable.backends.azure_storage.hub import Hub
     from func_host.durable.backends.azure_storage.messages import Envelope
@@ -62,7 +66,7 @@ _CLOCKS_APART_MAX: Final = timedelta(minutes=5)
 _SUSPICIOUS_COUNT: Final = 8
 _AT_ONCE: Final = 16
 _ROOM: Final = 16
-_ENTITY: Final = "@"
+_SETTLED_S: Final = 0.05
 
 _ANSWERS = (
     TaskCompleted,
@@ -79,10 +83,15 @@ class Arrivals:
     Args:
         hub: The hub.
         dead_letters: Where messages go that cannot be handled.
+        names: What the queues are called.
+        batches: Sends what the batch of an entity may not have sent.
     """
 
-    def __init__(self, hub: Hub, dead_letters: DeadLetters, names: TaskHubNames) -> None:
+    def __init__(
+        self, hub: Hub, dead_letters: DeadLetters, names: TaskHubNames, batches: EntityBatches
+    ) -> None:
         self._hub = hub
+        self._batches = batches
         self._dead_letters = dead_letters
         self._names = names
         self._attempts = AttemptCounter()
@@ -94,6 +103,7 @@ class Arrivals:
         hub = self._hub
         rhythm = PollingRhythm(hub.ids)
         bell = self._bells[partition] = asyncio.Event()
+        await self.ask_whether_empty(partition)
         while not hub.is_stopping and hub.ownership.is_served(partition):
             # What is taken while the lease is in doubt could only be given back.
             if self.is_full or not hub.ownership.holds(partition):
@@ -106,6 +116,9 @@ class Arrivals:
                 logger.warning("a control queue cannot be read", extra={REASON: str(error)})
                 count = 0
             pause_s = rhythm.after(count, longest_s=hub.longest_pause_s())
+            settles_in_s = hub.order.settles_in_s(partition)
+            if pause_s and settles_in_s is not None:
+                pause_s = min(pause_s, settles_in_s + _SETTLED_S)
             if pause_s:
                 await hub.pause(pause_s, bell)
                 if bell.is_set():
@@ -118,7 +131,19 @@ class Arrivals:
 
         What was put by this process counts, too, so there is room for more than the setting says.
         """
-        return self._hub.inbox.held_count() >= self._hub.settings.buffer_max * _ROOM
+        held = self._hub.inbox.held_count() + self._hub.order.held_count
+        return held >= self._hub.settings.buffer_max * _ROOM
+
+    async def ask_whether_empty(self, partition: int) -> None:
+        """Ask how much lies in a queue: where it is nothing, nobody has hidden anything there."""
+        hub = self._hub
+        if hub.order.is_settled(partition):
+            return
+        try:
+            if await hub.queues.count(partition) == 0:
+                hub.order.found_empty(partition)
+        except STORAGE_ERRORS as error:  # then it is waited for
+            logger.warning("a control queue cannot be counted", extra={REASON: str(error)})
 
     def ring(self, partition: int) -> None:
         """Look into a queue soon: something may come, or it is to be read no more."""
@@ -129,19 +154,31 @@ class Arrivals:
     async def take(self, partition: int) -> int:
         """Take what is visible in a queue, and hand it out; give how much it was."""
         hub = self._hub
+        began = hub.pacing.monotonic()
         received = await hub.queues.take(partition, invisible_s=hub.settings.visibility_s)
         if not hub.ownership.is_served(partition):  # given back meanwhile: others may have it
             await asyncio.gather(*(hub.queues.hide(one.ticket, invisible_s=0) for one in received))
             return 0
-        fresh = [one for one in received if not hub.inbox.renew(one.ticket)]
+        fresh = [one for one in received if not self._is_held(one)]
+        of_entities = sorted((one for one in fresh if is_entity(_target_of(one))), key=in_order)
+        await self._receive_some([one for one in fresh if not is_entity(_target_of(one))])
+        await self._receive_some(of_entities)
+        is_all = len(received) < hub.settings.batch
+        await self._receive_some(hub.order.looked(partition, began=began, is_all=is_all))
+        return len(received)
+
+    def _is_held(self, received: Received) -> bool:
+        ticket = received.ticket
+        return self._hub.inbox.renew(ticket) or self._hub.order.renew(ticket)
+
+    async def _receive_some(self, received: Sequence[Received]) -> None:
         by_instance: dict[str, list[Received]] = {}
-        for one in fresh:
+        for one in received:
             by_instance.setdefault(_target_of(one), []).append(one)
         some = list(by_instance.items())
         for first in range(0, len(some), _AT_ONCE):
             group = some[first : first + _AT_ONCE]
             await asyncio.gather(*(self._receive_all(one, each) for one, each in group))
-        return len(received)
 
     async def _receive_all(self, instance_id: str, received: Sequence[Received]) -> None:
         async with self._hub.alone(instance_id):
@@ -252,17 +289,19 @@ class Arrivals:
         self, instance_id: str, event: MessageEvent, received: Received, envelope: Envelope
     ) -> None:
         hub = self._hub
-        hot = await hub.instance(instance_id)
+        hot = await hub.recipient(instance_id, event)
         if hot is None:
-            if instance_id.startswith(_ENTITY):
-                raise UnreadableError("Entities are not served by this version of func-host.")
             await hub.queues.delete(received.ticket)
             return
         await hub.with_history(instance_id, hot)
+        if hot.is_unborn and not isinstance(event, EventRaised):
+            await hub.queues.delete(received.ticket)
+            return
         if hot.is_ended:
             await self._receive_late(instance_id, hot, received)
             return
-        if isinstance(event, GenericEvent) or _is_consumed(event, received.ticket, hot):
+        is_consumed = _is_consumed(event, received.ticket, hot, hub.clock.now())
+        if isinstance(event, GenericEvent) or is_consumed:
             await self._came_again(instance_id, hot, received, envelope)
         elif (copy := hub.inbox.copy_of(received.ticket)) is not None:
             await self._keep_one(copy, received.ticket)
@@ -272,9 +311,14 @@ class Arrivals:
                 await self._put_off(received)
             else:
                 await hub.queues.delete(received.ticket)
-        else:
+        elif not is_entity(instance_id) or not self._hold_back(received):
             due = event.fire_at if isinstance(event, TimerFired) else None
             await self._hand_out(event, received, envelope, due)
+
+    def _hold_back(self, received: Received) -> bool:
+        """Keep the operation of a client for later where an earlier one may show up."""
+        partition = received.ticket.partition
+        return partition is not None and self._hub.order.hold_back(partition, received)
 
     async def _keep_one(self, held: MessageId, ticket: Ticket) -> None:
         """Keep one copy of a message that was put twice, as its sender got no answer."""
@@ -296,10 +340,18 @@ class Arrivals:
     ) -> None:
         """Take a consumed message as the claim of an instance that has something to do."""
         hub, inbox = self._hub, self._hub.inbox
+        await self._batches.send_again(instance_id, hot)
         if hot.is_ended or inbox.claim_of(instance_id) is not None or not _is_open(hot):
             await hub.queues.delete(received.ticket)
             return
         is_generic = isinstance(envelope.event, GenericEvent)
+        if not is_generic and is_entity(instance_id):
+            # It is known as consumed for a while only.
+            wake_up, ticket = hub.wake_up(instance_id), received.ticket
+            visibility_s = hub.settings.visibility_s
+            is_generic = await hub.queues.hide(ticket, invisible_s=visibility_s, content=wake_up)
+            if not is_generic:  # somebody else has it
+                return
         inbox.claim(instance_id, Claim(received.ticket, is_generic))
         if not inbox.has_open_activities(instance_id):
             inbox.set_open(instance_id, is_open=True)
@@ -310,14 +362,16 @@ class Arrivals:
         hub, inbox = self._hub, self._hub.inbox
         if hot.is_ended and hot.is_dirty:
             await hub.write_status(instance_id, hot)
+        await self._batches.send_again(instance_id, hot)
+        now = hub.clock.now()
         gone: list[Ticket] = []
         consumed: list[MessageId] = []
         for message in inbox.of(instance_id):
             ticket = inbox.ticket_of(message.id)
             identity = inbox.identity_of(message.id)
-            is_consumed = identity in hot.consumed_ids
+            is_consumed = identity is not None and hot.has_consumed((identity,), now)
             if ticket is not None:
-                is_consumed = _is_consumed(message.event, ticket, hot)
+                is_consumed = _is_consumed(message.event, ticket, hot, now)
             if not is_consumed or (hot.is_ended and _is_of_parent(message.event)):
                 continue
             consumed.append(message.id)
@@ -375,13 +429,13 @@ def _is_of_parent(event: MessageEvent) -> bool:
     return isinstance(event, ExecutionStarted) and event.parent_instance is not None
 
 
-def _is_consumed(event: MessageEvent, ticket: Ticket, hot: HotInstance) -> bool:
+def _is_consumed(event: MessageEvent, ticket: Ticket, hot: HotInstance, now: datetime) -> bool:
     """Tell whether a commit has consumed this message."""
     if isinstance(event, ExecutionStarted):
         execution_id = event.orchestration_instance.execution_id
         return execution_id == hot.record.execution_id and bool(hot.stored)
     names = {ticket.identity, ticket.queue_id}
-    return not names.isdisjoint(hot.consumed_ids) or _has_happened(event, hot.history)
+    return hot.has_consumed(names, now) or _has_happened(event, hot.history)
 
 
 def _has_happened(event: MessageEvent, history: Sequence[HistoryEvent]) -> bool:

@@ -53,6 +53,7 @@ from func_host.log import REASON
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Sequence
+    from datetime import datetime
     from types import TracebackType
 
     from func_bindings.durable.dead_letters import DeadLetter
@@ -88,6 +89,7 @@ _FEATURES: Final = BackendFeatures(
     has_one_owner=False,
     dead_letters=True,
     shares_activities=True,
+    keeps_order=False,
 )
 _LOOK_AGAIN_FIRST_S: Final = 0.1
 _LOOK_AGAIN_MAX_S: Final = 1.0
@@ -158,11 +160,11 @@ class AzureStorageBackend:
             has_peers=lambda: self.has_peers,
         )
         self._creation = Creation(self._hub)
-        self._sending = Sending(self._hub, self._direct)
         self._purging = Purging(self._hub)
         self._committer = Committer(self._hub)
         self._sharing = Sharing(self._hub)
-        self._arrivals = Arrivals(self._hub, self._dead_letters, names)
+        self._arrivals = Arrivals(self._hub, self._dead_letters, names, self._committer.batches)
+        self._sending = Sending(self._hub, self._direct, self._arrivals.ring)
         self._activities = SharedActivities(self._hub, self._dead_letters, names)
         self._serving = Serving(self._hub, self._arrivals, self._sharing, self._completions)
         self._statuses = StatusWriter(self._hub)
@@ -188,6 +190,10 @@ class AzureStorageBackend:
     def _holds(self, partition: int) -> bool:
         manager = self._manager
         return manager is not None and manager.owns(partition)
+
+    def _is_given_back(self, partition: int) -> bool:
+        manager, held_s = self._manager, self._settings.hidden_by_others_s
+        return manager is not None and manager.is_given_back(partition, held_s=held_s)
 
     @property
     def features(self) -> BackendFeatures:
@@ -224,6 +230,7 @@ class AzureStorageBackend:
         self._manager = self._make_manager()
         await self._manager.__aenter__()
         self._serving.on_drained(self._manager.finish_drain)
+        self._serving.on_taking(self._is_given_back)
         await self._serving.start_reading()
         await self._hub.dispatcher.open()
         runs = [
@@ -352,10 +359,19 @@ class AzureStorageBackend:
             await self._creation.create(start, replace_unfinished=replace_unfinished)
             self._completions.ended(start.orchestration_instance.instance_id)
 
-    async def send_message(self, instance_id: str, event: MessageEvent) -> None:
-        """Store a message to an instance that exists and has not ended."""
+    async def send_message(
+        self,
+        instance_id: str,
+        event: MessageEvent,
+        *,
+        visible_at: datetime | None = None,
+        operation_id: str | None = None,
+    ) -> None:
+        """Store a message to an instance that exists and has not ended, or to an entity."""
         async with self.in_progress():
-            await self._sending.send(instance_id, event)
+            await self._sending.send(
+                instance_id, event, visible_at=visible_at, operation_id=operation_id
+            )
 
     async def get_instance(
         self, instance_id: str, *, fetch_input: bool = True
@@ -363,7 +379,9 @@ class AzureStorageBackend:
         """Give the status row as last committed."""
         async with self.in_progress():
             hot = await self._hub.instance(instance_id)
-            return None if hot is None else shown(hot.record, fetch_input=fetch_input)
+            if hot is None or hot.is_unborn:
+                return None
+            return shown(hot.record, fetch_input=fetch_input)
 
     async def get_history(self, instance_id: str) -> Sequence[HistoryEvent]:
         """Give the committed history of the current execution; empty where there is none."""
@@ -383,6 +401,11 @@ class AzureStorageBackend:
         """Delete all that is stored of an instance that has ended; False where there is none."""
         async with self.in_progress():
             return await self._purge(instance_id)
+
+    async def purge_entity(self, instance_id: str, execution_id: str) -> bool:
+        """Delete all that is stored of an entity where this is still its execution."""
+        async with self.in_progress():
+            return await self._purging.purge_entity(instance_id, execution_id)
 
     async def _purge(self, instance_id: str) -> bool:
         is_purged = await self._purging.purge(instance_id)
@@ -454,10 +477,15 @@ class AzureStorageBackend:
     async def load(self, instance_id: str) -> StoredInstance | None:
         """Give the instance with its whole history, or None where there is none."""
         async with self.in_progress(), self._hub.alone(instance_id):
+            waiting = self._hub.inbox.of(instance_id)
             hot = await self._hub.instance(instance_id)
+            if hot is None and waiting:
+                hot = await self._hub.recipient(instance_id, waiting[0].event)
             if hot is None:
                 return None
             await self._hub.with_history(instance_id, hot)
+            if hot.is_unborn and not waiting:
+                return None
             return StoredInstance(
                 instance_id=instance_id,
                 fence=Fence(

@@ -52,7 +52,7 @@ class LargeValues:
             for prefix in blob_prefixes(instance_id):
                 async for name in container.list_blob_names(name_starts_with=prefix):
                     if is_blob_of(name, instance_id):
-                        await self._delete(name)
+                        await self.delete(name)
         except ResourceNotFoundError:
             return  # no container: nothing was ever large
 
@@ -60,7 +60,8 @@ class LargeValues:
         """Give the address of a blob, as it stands in a status row."""
         return blob_url(self._clients.container(self.container_name).url, name)
 
-    async def _delete(self, name: str) -> None:
+    async def delete(self, name: str) -> None:
+        """Delete a text, if it is there."""
         try:
             await self._clients.container(self.container_name).delete_blob(name)
         except ResourceNotFoundError:

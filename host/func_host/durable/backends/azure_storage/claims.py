@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from func_host.durable.engine.entities.messages import is_entity
 from func_host.durable.history import (
     ExecutionStarted,
     GenericEvent,
@@ -81,6 +82,7 @@ def plan_claim(
         )
         if is_good:
             return ClaimStep(ClaimPlan.ADOPT, message.id)
-    if messages and is_same_run:
+    # What an entity has consumed is known for a while, also in the batches that follow.
+    if messages and (is_same_run or is_entity(commit.instance_id)):
         return ClaimStep(ClaimPlan.REWRITE, messages[0].id)
     return ClaimStep(ClaimPlan.PUT)

@@ -59,9 +59,10 @@ class Merge:
 
 @dataclass(frozen=True, slots=True)
 class Delete:
-    """No row with these keys, whatever its ETag; there must be one."""
+    """No row with these keys, which has this ETag; without one, whatever its ETag is."""
 
     row: Mapping[str, Value]
+    etag: str | None = None
 
 
 Operation: TypeAlias = Insert | Replace | Merge | Delete
@@ -169,8 +170,9 @@ def _parts_of(table_url: str, operation: Operation) -> tuple[str, str, dict[str,
         case Replace(row=row, etag=etag) | Merge(row=row, etag=etag):
             condition = {} if etag is None else {"If-Match": etag}
             return method, _row_url(table_url, row), {**_HEADERS, **_JSON, **condition}, _body(row)
-        case Delete(row=row):
-            return method, _row_url(table_url, row), {**_HEADERS, "If-Match": "*"}, b""
+        case Delete(row=row, etag=etag):
+            condition = {"If-Match": etag or "*"}
+            return method, _row_url(table_url, row), {**_HEADERS, **condition}, b""
 
 
 def _row_url(table_url: str, row: Mapping[str, Value]) -> str:

@@ -10,11 +10,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from func_host.durable.backend import MessageId, StaleCommitError
 from func_host.durable.backends import rules
+from func_host.durable.backends.azure_storage import entity_batches
 from func_host.durable.backends.azure_storage.appending import HistoryWriting
 from func_host.durable.backends.azure_storage.claims import ClaimPlan, ClaimStep, plan_claim
 from func_host.durable.backends.azure_storage.client_errors import STORAGE_ERRORS
+from func_host.durable.backends.azure_storage.entity_batches import EntityBatches
 from func_host.durable.backends.azure_storage.inbox import Claim
 from func_host.durable.backends.azure_storage.outbox import Outbox
 from func_host.durable.backends.azure_storage.withholding import (
@@ -22,6 +26,7 @@ from func_host.durable.backends.azure_storage.withholding import (
     before_sending,
     writable,
 )
+from func_host.durable.engine.entities.messages import is_entity
 from func_host.durable.history import (
     TaskCompleted,
     TaskFailed,
@@ -31,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from func_host.durable.backend import Commit
+    from func_host.durable.backends.azure_storage.entity_memory import Unsent
     from func_host.durable.backends.azure_storage.hot_instances import HotInstance
     from func_host.durable.backends.azure_storage.hub import Hub
     from func_host.durable.backends.azure_storage.outbox import Sent
@@ -51,6 +57,11 @@ class _Step:
     writing: HistoryWriting
     unwritten: list[HistoryEvent]
     is_left_open: bool
+    sends: Sequence[Unsent] = ()
+
+    @property
+    def is_of_entity(self) -> bool:
+        return is_entity(self.commit.instance_id)
 
     @property
     def is_new_run(self) -> bool:
@@ -63,6 +74,7 @@ class Committer:
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
         self._outbox = Outbox(hub)
+        self.batches = EntityBatches(hub, self._outbox)
 
     async def commit(self, commit: Commit) -> None:
         """Write one step; the caller lets nobody else change the instance meanwhile.
@@ -78,8 +90,10 @@ class Committer:
         hub.check_owned(instance_id)
         self._check_fence(commit, hot)
         step = self._begin(commit, hot)
+        if step.is_of_entity:
+            step.sends = await self.batches.prepare(commit, hot)
         claim = self._plan_claim(step)
-        new_claim = await self._put_claim(commit, claim)
+        new_claim = await self._put_claim(commit, claim, is_guard=self._needs_guard(step))
         try:
             sent = await self._write(step)
         except BaseException as error:
@@ -88,6 +102,8 @@ class Committer:
                 await hub.queues.delete(new_claim)
             raise
         try:
+            if step.is_of_entity:
+                sent = await self.batches.send(hot, step.sends, instance_id)
             await self._write_status(step)
             await self._check_still_ours(step, sent)
             await self._settle(step, claim, new_claim)
@@ -136,7 +152,9 @@ class Committer:
         message_ids = {
             id(event): by_event[id(event)] for event in commit.events if id(event) in by_event
         }
-        self._note_unrecorded(commit, hot)
+        is_of_entity = is_entity(commit.instance_id)
+        if not is_of_entity:
+            self._note_unrecorded(commit, hot)
         start = commit.started
         execution_id = hot.record.execution_id
         is_continued = False
@@ -144,7 +162,8 @@ class Committer:
         if start is not None:
             unwritten = list(commit.events)
             is_same = start.orchestration_instance.execution_id == execution_id
-            is_continued = not is_same and bool(hot.stored)
+            # An entity begins with its first batch as with any other.
+            is_continued = not is_same and (bool(hot.stored) or is_of_entity)
             execution_id = start.orchestration_instance.execution_id
             hot.carried = set()
         hot.carried -= {
@@ -159,6 +178,8 @@ class Committer:
         )
         # Of what is in flight, some is carried by messages: only the rest needs this process.
         is_left_open = commit.open_activities > len(hot.carried)
+        if is_of_entity:
+            is_left_open = entity_batches.is_left_open(commit)
         return _Step(commit, hot, writing, unwritten, is_left_open)
 
     def _note_unrecorded(self, commit: Commit, hot: HotInstance) -> None:
@@ -184,6 +205,9 @@ class Committer:
     async def _write(self, step: _Step) -> list[Sent]:
         """Write the history; give what was sent."""
         commit = step.commit
+        if step.is_of_entity:
+            await self.batches.write(commit, step.hot, step.writing, step.sends)
+            return []
         outbox = await self._outbox.deliverable(commit)
         cut = after_last_message(step.unwritten) if outbox else 0
         if cut:
@@ -245,7 +269,8 @@ class Committer:
             parked=commit.status.parked,
         )
         hot.seen = self._hub.clock.monotonic()
-        hot.consumed_ids.update(step.writing.message_ids.values())
+        if not step.is_of_entity:
+            hot.consumed_ids.update(step.writing.message_ids.values())
         is_waiting = not hot.inline
         is_urgent = (
             hot.is_ended
@@ -261,6 +286,10 @@ class Committer:
                 or hot.record.created_time != before.created_time
             )
             start = commit.started if begins else None
+            if start is not None and step.is_of_entity and step.writing.blobs:
+                # One blob for both, as by the provider.
+                url = self._hub.blobs.url(step.writing.blobs[0])
+                start = msgspec.structs.replace(start, input=url)
             await self._hub.write_status(commit.instance_id, hot, start=start)
         elif hot.record.runtime_status is not before.runtime_status:
             self._hub.has_unwritten.set()
@@ -285,8 +314,19 @@ class Committer:
         claim = inbox.claim_of(commit.instance_id)
         return plan_claim(commit, claim, in_queues, is_open=step.is_left_open)
 
-    async def _put_claim(self, commit: Commit, step: ClaimStep) -> Ticket | None:
-        if step.plan is not ClaimPlan.PUT:
+    def _needs_guard(self, step: _Step) -> bool:
+        """Tell whether nothing would come again if the process died before it has sent all."""
+        inbox, commit = self._hub.inbox, step.commit
+        return (
+            bool(step.sends)
+            and inbox.claim_of(commit.instance_id) is None
+            and all(inbox.ticket_of(one) is None for one in commit.consumed)
+        )
+
+    async def _put_claim(
+        self, commit: Commit, step: ClaimStep, *, is_guard: bool = False
+    ) -> Ticket | None:
+        if step.plan is not ClaimPlan.PUT and not is_guard:
             return None
         hub = self._hub
         envelope = hub.wake_up(commit.instance_id)
@@ -311,6 +351,8 @@ class Committer:
             self._drop_other_runs(step, gone)
         await hub.delete(gone.values())
         step.hot.unconfirmed = ()
+        if step.is_of_entity:
+            await self.batches.forget_state(step.hot, step.writing.blobs)
         if commit.status.runtime_status.is_terminal:
             await hub.drop_messages(instance_id, but_starts_of_others=True)
             kept = {message.id for message in hub.inbox.of(instance_id)}
@@ -340,6 +382,8 @@ class Committer:
             old = hub.inbox.unclaim(instance_id)
             if old is not None:
                 gone[_NO_ID] = old.ticket
+            if new_claim is not None:
+                gone[_GUARD] = new_claim
 
     def _replace_claim(self, instance_id: str, claim: Claim, gone: dict[MessageId, Ticket]) -> None:
         old = self._hub.inbox.unclaim(instance_id)
@@ -370,3 +414,4 @@ class Committer:
 
 
 _NO_ID: Final = MessageId(-1)
+_GUARD: Final = MessageId(-2)

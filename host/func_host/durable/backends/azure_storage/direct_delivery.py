@@ -17,13 +17,19 @@ if TYPE_CHECKING:
 
 PATIENCE_S: Final = 0.25
 
+ENTITY_PATIENCE_S: Final = 1.0
+"""The same for entities: what arrives while a batch runs shares the next one."""
+
+_IDLE_SOON_S: Final = 0.02
+
 
 class DirectDelivery:
     """Who waits for which message to be consumed."""
 
     def __init__(self) -> None:
         self._idle_workers = 0
-        self._waiting: dict[MessageId, asyncio.Event] = {}
+        self._has_idle = asyncio.Event()
+        self._waiting: dict[MessageId, list[asyncio.Event]] = {}
         self._consumed: set[MessageId] = set()
         self._is_closed = False
 
@@ -32,39 +38,61 @@ class DirectDelivery:
         """Tell whether a worker would take a message up at once."""
         return self._idle_workers > 0 and not self._is_closed
 
+    async def is_possible_soon(self) -> bool:
+        """Tell the same, or whether a worker that has just taken something up is back in a moment.
+
+        Operations that arrive together must not go different ways for that.
+        """
+        if not self.is_possible and not self._is_closed:
+            try:
+                async with asyncio.timeout(_IDLE_SOON_S):
+                    await self._has_idle.wait()
+            except TimeoutError:
+                return False
+        return self.is_possible
+
     @contextmanager
     def idle_worker(self) -> Generator[None]:
         """Count a worker that waits for work."""
         self._idle_workers += 1
+        self._has_idle.set()
         try:
             yield
         finally:
             self._idle_workers -= 1
+            if not self._idle_workers:
+                self._has_idle.clear()
 
-    async def is_consumed(self, message_id: MessageId) -> bool:
+    async def is_consumed(self, message_id: MessageId, patience_s: float = PATIENCE_S) -> bool:
         """Wait until a commit has consumed a message, for a moment; tell whether one has."""
-        event = self._waiting[message_id] = asyncio.Event()
+        event = asyncio.Event()
+        self._waiting.setdefault(message_id, []).append(event)
         try:
-            async with asyncio.timeout(PATIENCE_S):
+            async with asyncio.timeout(patience_s):
                 await event.wait()
         except TimeoutError:
             pass
         finally:
-            del self._waiting[message_id]
-        is_consumed = message_id in self._consumed
-        self._consumed.discard(message_id)
+            is_consumed = message_id in self._consumed
+            self._waiting[message_id].remove(event)
+            if not self._waiting[message_id]:
+                del self._waiting[message_id]
+                self._consumed.discard(message_id)
         return is_consumed
 
     def consumed(self, message_ids: Iterable[MessageId]) -> None:
         """Note that a commit has consumed these messages."""
         for message_id in message_ids:
-            event = self._waiting.get(message_id)
-            if event is not None:
+            if message_id in self._waiting:
                 self._consumed.add(message_id)
-                event.set()
+                self._wake(message_id)
+
+    def _wake(self, message_id: MessageId) -> None:
+        for event in self._waiting[message_id]:
+            event.set()
 
     def close(self) -> None:
         """Let nobody wait any more."""
         self._is_closed = True
-        for event in self._waiting.values():
-            event.set()
+        for message_id in self._waiting:
+            self._wake(message_id)

@@ -7,7 +7,7 @@ the attempt: where the answer to a write was lost, the token tells our own write
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from azure.core.exceptions import HttpResponseError
@@ -27,10 +27,11 @@ from func_host.durable.backends.azure_storage.filters import (
     instance_filter,
 )
 from func_host.durable.backends.azure_storage.history_rows import history_row
-from func_host.durable.backends.azure_storage.keys import SENTINEL
+from func_host.durable.backends.azure_storage.keys import SENTINEL, escape_key
 from func_host.durable.backends.azure_storage.large import (
     BlobText,
     blob_columns,
+    history_blob_name,
     offload,
     with_texts,
 )
@@ -48,6 +49,7 @@ from func_host.durable.backends.azure_storage.stored_history import (
 from func_host.durable.backends.azure_storage.table_rows import (
     CHECKPOINT_TOKEN,
     MESSAGE_ID,
+    PARTITION_KEY,
     ROW_KEY,
     Row,
     read_row,
@@ -65,6 +67,7 @@ if TYPE_CHECKING:
     from func_host.durable.backends.azure_storage.client import StorageClients
     from func_host.durable.backends.azure_storage.client_tables import Table
     from func_host.durable.backends.azure_storage.names import TaskHubNames
+    from func_host.durable.backends.azure_storage.table_rows import Value
     from func_host.durable.history import HistoryEvent
 
 _CONFLICTS: Final = frozenset({409, 412})
@@ -84,6 +87,7 @@ The status row may still be of that one, where the host died before it had writt
 """
 
 _BLOBS_AT_ONCE: Final = 8
+_FENCE_COLUMNS: Final = (*KEY_COLUMNS, "ExecutionId")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +95,8 @@ class LoadedHistory:
     """A history as it is stored, with the ETag of its fence and the messages it has consumed.
 
     `unconfirmed` are those that only the fence tells of. `follows` is the run that the current one
-    has followed by continue-as-new.
+    has followed by continue-as-new. `fence_row` is all that the fence says; `blobs` are those where
+    large values of the rows lie.
     """
 
     stored: StoredHistory
@@ -100,6 +105,8 @@ class LoadedHistory:
     is_left_open: bool
     unconfirmed: tuple[str, ...] = ()
     follows: str | None = None
+    fence_row: Row = field(default_factory=dict[str, "Value"])
+    blobs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +119,7 @@ class Append:
     which run this one has followed, if any.
     Where `are_rows_new`, no row can lie where these go: inserts are cheaper than replacements in
     an emulator, whose replacements take the longer the more rows the instance has.
+    `more` are other columns of the fence.
     """
 
     instance_id: str
@@ -126,14 +134,19 @@ class Append:
     are_rows_new: bool = False
     unconfirmed: Sequence[str] | None = None
     follows: str | None = None
+    more: Mapping[str, Value] = field(default_factory=dict[str, "Value"])
 
 
 @dataclass(frozen=True, slots=True)
 class Appended:
-    """The new ETag of the fence, and the events in the order in which they are stored."""
+    """The new ETag of the fence, and the events in the order in which they are stored.
+
+    `blobs` are those where large values of them lie.
+    """
 
     etag: str
     events: Sequence[HistoryEvent]
+    blobs: Sequence[str] = ()
 
 
 class HistoryStore:
@@ -147,22 +160,29 @@ class HistoryStore:
         self._blobs = blobs
         self._ids = ids
 
-    async def load(self, instance_id: str, execution_id: str) -> LoadedHistory:
-        """Read the history of one execution; the fence is that of the instance."""
+    async def load(self, instance_id: str, execution_id: str | None) -> LoadedHistory:
+        """Read the history of one execution, or of the one that the fence says is current.
+
+        The fence is that of the instance.
+        """
         rows: list[Row] = []
         etag: str | None = None
         is_left_open = False
         unconfirmed: tuple[str, ...] = ()
         follows: str | None = None
+        fence_row: Row = {}
         query = self._table.query_entities(history_filter(instance_id, execution_id))
         async for entity in query:
             row = read_row(entity)
             if row[ROW_KEY] == SENTINEL:
-                etag = _etag_of(entity)
+                etag, fence_row = _etag_of(entity), row
                 is_left_open = bool(row.get(_LEFT_OPEN))
                 unconfirmed = tuple((text_of(row, _CONSUMED) or "").split())
                 follows = text_of(row, _FOLLOWS) or None
             rows.append(row)
+        if execution_id is None:
+            rows = [row for row in rows if row.get("ExecutionId") == fence_row.get("ExecutionId")]
+        blobs = tuple(name for row in rows for name in blob_columns(row).values())
         rows = await self._with_blobs(rows)
         consumed = {text_of(row, MESSAGE_ID) for row in rows} - {None}
         return LoadedHistory(
@@ -172,6 +192,8 @@ class HistoryStore:
             is_left_open=is_left_open,
             unconfirmed=unconfirmed,
             follows=follows,
+            fence_row=fence_row,
+            blobs=blobs,
         )
 
     async def append(self, append: Append) -> Appended:
@@ -196,10 +218,48 @@ class HistoryStore:
                 row[_CONSUMED] = " ".join(append.unconfirmed)
             if append.follows is not None:
                 row[_FOLLOWS] = append.follows
+            row.update(append.more)
             writes = [Insert(each) if append.are_rows_new else Replace(each) for each in rows]
             etag = await self._write(append.instance_id, writes, row, etag)
         assert etag is not None, "nothing was appended"
-        return Appended(etag, events)
+        blobs = [name for rows in pieces for row in rows for name in blob_columns(row).values()]
+        return Appended(etag, events, blobs)
+
+    async def put_blob(self, instance_id: str, column: str, text: str) -> str:
+        """Store the large value of a column of the fence; give its blob."""
+        row: Row = {PARTITION_KEY: escape_key(instance_id), ROW_KEY: SENTINEL}
+        name = history_blob_name(row, column, self._draw_suffix())
+        await self._blobs.put(name, text)
+        return name
+
+    async def delete_execution(self, instance_id: str, execution_id: str) -> bool:
+        """Delete every row of an instance that is still in this execution; give whether it was."""
+        query = self._table.query_entities(
+            instance_filter(instance_id), select=list(_FENCE_COLUMNS)
+        )
+        others: list[Row] = []
+        fence: Delete | None = None
+        async for entity in query:
+            row = read_row(entity)
+            key: Row = {PARTITION_KEY: row[PARTITION_KEY], ROW_KEY: row[ROW_KEY]}
+            if row[ROW_KEY] != SENTINEL:
+                others.append(key)
+            elif row.get("ExecutionId") != execution_id:
+                return False
+            else:
+                fence = Delete(key, _etag_of(entity))
+        first = [] if fence is None else [fence]
+        for start in range(0, len(others) + len(first), OPERATIONS_MAX - 1):
+            some = [*first, *map(Delete, others[start:][: OPERATIONS_MAX - 1])]
+            first = []
+            try:
+                if some:
+                    await self._table.transact(some)
+            except HttpResponseError as error:
+                if error.status_code not in _CONFLICTS:
+                    raise
+                return False
+        return True
 
     async def delete(self, instance_id: str) -> None:
         """Delete every row of an instance."""

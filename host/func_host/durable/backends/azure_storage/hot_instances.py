@@ -20,9 +20,11 @@ from func_host.durable.history import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
+    from datetime import datetime
 
     from func_host.durable.backend import InstanceRecord
+    from func_host.durable.backends.azure_storage.entity_memory import EntityMemory
     from func_host.durable.history import HistoryEvent
 
 ENDED_TRUST_S = 5.0
@@ -48,6 +50,7 @@ class HotInstance:
         unconfirmed: Consumed messages that have no rows and may not be deleted yet.
         tells_consumed: The fence has a list of such messages, maybe of others.
         seen: When this was last known to be true, on the monotonic clock.
+        entity: What is known beside that of an entity whose history is known.
         is_own: Every row that lies in its history was written by this process, for this run.
     """
 
@@ -66,6 +69,7 @@ class HotInstance:
     withheld_since: float | None = None
     unconfirmed: tuple[str, ...] = ()
     tells_consumed: bool = False
+    entity: EntityMemory | None = None
     is_own: bool = field(init=False)
 
     def __post_init__(self) -> None:
@@ -89,6 +93,17 @@ class HotInstance:
         return Head(
             record.execution_id, len(self.stored) + len(self.withheld), record.runtime_status
         )
+
+    @property
+    def is_unborn(self) -> bool:
+        """Tell whether nothing is stored of it: an entity before its first commit."""
+        return self.row_etag is None and not self.stored
+
+    def has_consumed(self, names: Collection[str], now: datetime) -> bool:
+        """Tell whether a commit has consumed a message that goes by one of these names."""
+        if self.entity is not None:
+            return self.entity.has_consumed(names, now)
+        return not self.consumed_ids.isdisjoint(names)
 
     @property
     def is_ended(self) -> bool:

@@ -12,6 +12,8 @@ from func_bindings.durable.status import OrchestrationRuntimeStatus
 from func_host.durable.backend import StaleCommitError, StatusChange
 from func_host.durable.backends import rules
 from func_host.durable.backends.azure_storage.app_lease import AppLeaseSettings
+from func_host.durable.backends.azure_storage.client_order import ClientOrder
+from func_host.durable.backends.azure_storage.entity_loading import entity_record, load_memory
 from func_host.durable.backends.azure_storage.hot_instances import HotInstance
 from func_host.durable.backends.azure_storage.instance_rows import checkpoint_row
 from func_host.durable.backends.azure_storage.instance_store import NO_INPUT
@@ -19,6 +21,7 @@ from func_host.durable.backends.azure_storage.leases import LeaseSettings
 from func_host.durable.backends.azure_storage.messages import CLIENT, Envelope, Party
 from func_host.durable.backends.azure_storage.withholding import unanswered
 from func_host.durable.codec import to_microseconds
+from func_host.durable.engine.entities.messages import is_entity
 from func_host.durable.history import ExecutionStarted, GenericEvent
 
 if TYPE_CHECKING:
@@ -49,7 +52,10 @@ _ACTIVE_S: Final = 60.0
 
 _MERGE_TRIES: Final = 5
 _AT_ONCE: Final = 16
-_HIDDEN_MAX_S: Final = timedelta(days=7).total_seconds()
+_SETTLING_MARGIN_S: Final = 5.0
+
+HIDDEN_MAX: Final = timedelta(days=6)
+"""For how long a message is put invisible at most, as by the provider; a queue holds it for 7."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +71,8 @@ class HubSettings:
         polling_interval_max_s: Longest wait between two looks into an idle queue.
         buffer_max: With so many messages held, no more are taken.
         cache_size: How many idle instances stay in memory.
+        settling_s: After so long all that a dead host has hidden is visible; None for as long as a
+            claim hides a message, and some seconds.
         status_delay_s: How long a status that nobody waits for may stay unwritten.
         carrying_after_s: Activities that last longer are shown to other hosts in the history.
         app_name: Name of the app, for the app lease; empty where it has none.
@@ -81,12 +89,20 @@ class HubSettings:
     polling_interval_max_s: float = 30.0
     buffer_max: int = 256
     cache_size: int = 1_000
+    settling_s: float | None = None
     status_delay_s: float = 1.0
     carrying_after_s: float = 22.0
     app_name: str = ""
     use_app_lease: bool = True
     app_lease: AppLeaseSettings = field(default_factory=AppLeaseSettings)
     leases: LeaseSettings = field(default_factory=LeaseSettings)
+
+    @property
+    def hidden_by_others_s(self) -> float:
+        """For how long messages that a dead host has taken may stay hidden."""
+        if self.settling_s is not None:
+            return self.settling_s
+        return self.visibility_s + _SETTLING_MARGIN_S
 
 
 class Hub:
@@ -141,6 +157,9 @@ class Hub:
         self.known = known
         self.keeper = keeper
         self._has_peers = has_peers
+        self.order = ClientOrder(
+            pacing, keeper, settling_s=settings.hidden_by_others_s, has_peers=has_peers
+        )
         self._active_at = float("-inf")
         self.has_unwritten = asyncio.Event()
         self._stopping = asyncio.Event()
@@ -209,6 +228,10 @@ class Hub:
         if not self.ownership.owns(instance_id):
             raise StaleCommitError(f"The instance '{instance_id}' is another host's by now.")
 
+    def is_sure(self, instance_id: str) -> bool:
+        """Tell whether no message to an instance lies hidden by a host that died."""
+        return self.order.is_settled(self.ownership.partition_of(instance_id))
+
     # Instances
 
     def known_instance(self, instance_id: str) -> HotInstance | None:
@@ -224,7 +247,11 @@ class Hub:
 
     def new_instance(self, record: InstanceRecord, etag: str, *, is_loaded: bool) -> HotInstance:
         """Make what is known of an instance whose row says this."""
-        return HotInstance(record, record, etag, self.clock.monotonic(), is_loaded=is_loaded)
+        hot = HotInstance(record, record, etag, self.clock.monotonic(), is_loaded=is_loaded)
+        if is_entity(record.instance_id) and record.runtime_status.is_terminal:
+            # Others may have terminated it; it is an entity all the same, and goes on.
+            hot.record = replace(record, runtime_status=OrchestrationRuntimeStatus.Running)
+        return hot
 
     def known_row(self, instance_id: str, stored: StoredRow) -> HotInstance:
         """Give what a status row says, and remember it."""
@@ -245,21 +272,40 @@ class Hub:
         self.remember(instance_id, hot, epoch=epoch)
         return hot
 
+    async def recipient(self, instance_id: str, event: MessageEvent) -> HotInstance | None:
+        """Give what is known of the instance that gets a message; an entity begins with its first.
+
+        It has no row before its first commit.
+        """
+        hot = await self.instance(instance_id)
+        if hot is None and is_entity(instance_id):
+            epoch = self.ownership.epoch(instance_id)
+            record = rules.new_record(rules.entity_start(instance_id, event.timestamp))
+            hot = HotInstance(record, record, None, self.clock.monotonic())
+            self.remember(instance_id, hot, epoch=epoch)
+        return hot
+
     async def with_history(self, instance_id: str, hot: HotInstance) -> None:
         """Read the history, where it is not known; mend a status that a crash left behind."""
         if hot.is_loaded:
             return
-        loaded = await self._load_current(instance_id, hot)
+        if is_entity(instance_id):
+            loaded = await self.histories.load(instance_id, None)
+            hot.entity = await load_memory(loaded, self.blobs)
+            hot.record = entity_record(loaded.stored, hot.record)
+        else:
+            loaded = await self._load_current(instance_id, hot)
         hot.stored = list(loaded.stored.events)
         hot.next_ordinal = loaded.stored.next_ordinal
         hot.fence_etag = loaded.etag
-        hot.consumed_ids = set(loaded.consumed_ids)
         hot.is_loaded = True
         hot.is_left_open = loaded.is_left_open
         hot.carried = unanswered(hot.stored)
-        hot.unconfirmed = loaded.unconfirmed
-        hot.tells_consumed = bool(loaded.unconfirmed)
-        completion = hot.completion
+        if hot.entity is None:
+            hot.consumed_ids = set(loaded.consumed_ids)
+            hot.unconfirmed = loaded.unconfirmed
+            hot.tells_consumed = bool(loaded.unconfirmed)
+        completion = None if hot.entity is not None else hot.completion
         if completion is not None and not hot.is_ended:
             hot.record = replace(
                 hot.record,
@@ -268,7 +314,7 @@ class Hub:
                 output=completion.result,
             )
         if hot.record is not hot.row and self.ownership.owns(instance_id):
-            await self.write_status(instance_id, hot)
+            await self.write_status(instance_id, hot, start=None if hot.row_etag else hot.start)
 
     async def _load_current(self, instance_id: str, hot: HotInstance) -> LoadedHistory:
         """Read the history of the current run: where the row is behind, the run that it is behind.
@@ -330,6 +376,10 @@ class Hub:
                 return
             stored = await self.instances.get(instance_id, fetch_input=False)
             ours = {before.execution_id, record.execution_id}
+            if stored is None and is_entity(instance_id):
+                # Its empty predecessor has been purged, and its history is there: make a row.
+                start, hot.row_etag = start or hot.start, None
+                continue
             if stored is None or stored.record.execution_id not in ours:
                 self.known.drop(instance_id)  # purged or replaced: the row says something newer
                 return
@@ -345,8 +395,9 @@ class Hub:
         *,
         sender: Party = CLIENT,
         episode: int | None = None,
+        activity_id: str | None = None,
     ) -> Envelope:
-        """Address a message."""
+        """Address a message; one that may be sent again is given its id."""
         tags = None
         if isinstance(event, ExecutionStarted):
             execution_id = event.orchestration_instance.execution_id
@@ -354,7 +405,7 @@ class Hub:
         return Envelope(
             event=event,
             target=Party(instance_id, execution_id),
-            activity_id=self.ids.new_id(),
+            activity_id=activity_id or self.ids.new_id(),
             sender=sender,
             sequence_number=self.next_sequence(),
             episode=episode,
@@ -376,11 +427,16 @@ class Hub:
         if visible_at is None:
             return 0.0
         delay_s = (visible_at - self.clock.now()).total_seconds()
-        return min(max(0.0, delay_s), _HIDDEN_MAX_S)
+        return min(max(0.0, delay_s), HIDDEN_MAX.total_seconds())
 
     def hidden_s(self, visible_at: datetime | None) -> float:
         """Tell for how long a message is put invisible that is delivered from memory."""
         return self.delay_s(visible_at) or self.settings.visibility_s
+
+    @property
+    def has_peers(self) -> bool:
+        """Whether other hosts work on the hub."""
+        return self._has_peers()
 
     async def put(
         self, envelope: Envelope, visible_at: datetime | None = None
@@ -410,6 +466,8 @@ class Hub:
             return None
         self._active_at = self.pacing.monotonic()
         now = to_microseconds(self.clock.now())
+        if visible_at is not None and is_entity(instance_id):  # it sends on what comes too early
+            visible_at = min(visible_at, self.clock.now() + HIDDEN_MAX)
         due = now if visible_at is None else to_microseconds(visible_at)
         if ticket is not None:
             ticket.due = self.pacing.monotonic() + max(0, due - now) / 1_000_000

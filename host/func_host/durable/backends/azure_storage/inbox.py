@@ -129,6 +129,10 @@ class Inbox:
         """Give the message that is held and that this one is another copy of."""
         return self._by_identity.get(ticket.identity)
 
+    def named(self, identity: str) -> MessageId | None:
+        """Give the message that is held and goes by this name."""
+        return self._by_identity.get(identity)
+
     def is_held(self, instance_id: str, message_id: MessageId) -> bool:
         """Tell whether a message is still unconsumed."""
         box = self._boxes.get(instance_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -12,7 +13,7 @@ from azure.core.exceptions import (
 )
 
 from func_bindings.durable.status import OrchestrationRuntimeStatus
-from func_host.durable.backend import StatusChange
+from func_host.durable.backend import BackendUnavailableError, StatusChange
 from func_host.durable.backends import rules
 from func_host.durable.backends.azure_storage.client_batch import Delete, Insert, Merge, Replace
 from func_host.durable.backends.azure_storage.filters import (
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
 NO_INPUT: Final = " "
 """Stands for an input that is no more: a merge cannot take a column away."""
 
+_READ_TRIES: Final = 5
 _TEXTS: Final = ("Input", "Output", "CustomStatus")
 
 
@@ -88,10 +90,14 @@ class InstanceStore:
     async def get(self, instance_id: str, *, fetch_input: bool = True) -> StoredRow | None:
         """Read a row, with the texts that lie in blobs."""
         select = None if fetch_input else [str(column) for column in INSTANCE_COLUMNS]
-        query = self._table.query_entities(instance_filter(instance_id), select=select)
-        async for entity in query:
-            return await self._read(entity)
-        return None
+        for _ in range(_READ_TRIES):
+            query = self._table.query_entities(instance_filter(instance_id), select=select)
+            entity = await anext(aiter(query), None)
+            if entity is None:
+                return None
+            with suppress(ResourceNotFoundError):  # an entity whose state has changed meanwhile
+                return await self._read(entity)
+        raise BackendUnavailableError(f"The values of '{instance_id}' lie in blobs that are gone.")
 
     async def insert(
         self, start: ExecutionStarted, now: datetime, *, message_blob: str | None
@@ -130,11 +136,12 @@ class InstanceStore:
         merge = Merge(await self._with_blobs(row), etag)
         return await (self._table.write(merge) if etag is None else self._update(merge))
 
-    async def delete(self, instance_id: str) -> None:
-        """Delete a row."""
+    async def delete(self, instance_id: str, etag: str | None = None) -> None:
+        """Delete a row; with an ETag only where it has not changed."""
+        key: Row = {PARTITION_KEY: escape_key(instance_id), ROW_KEY: ""}
         try:
-            await self._table.write(Delete({PARTITION_KEY: escape_key(instance_id), ROW_KEY: ""}))
-        except ResourceNotFoundError:
+            await self._table.write(Delete(key, etag))
+        except (ResourceModifiedError, ResourceNotFoundError):
             return
 
     async def find(
@@ -148,9 +155,22 @@ class InstanceStore:
         select = None if query.fetch_input else [str(column) for column in INSTANCE_COLUMNS]
         rows = self._table.query_entities(condition, select=select, results_per_page=limit)
         async for entity in rows:
-            record = (await self._read(entity)).record
+            record = await self._record(entity, fetch_input=query.fetch_input)
+            if record is None:
+                continue
             if rules.matches(query, record):  # Azurite compares moments by the millisecond
                 yield record
+
+    async def _record(
+        self, entity: Mapping[str, Any], *, fetch_input: bool
+    ) -> InstanceRecord | None:
+        """Read a row of many; where its blobs are gone by now the row is another one, too."""
+        try:
+            return (await self._read(entity)).record
+        except ResourceNotFoundError:
+            instance_id = unescape_key(entity[PARTITION_KEY])
+            stored = await self.get(instance_id, fetch_input=fetch_input)
+            return None if stored is None else stored.record
 
     async def statuses(self) -> AsyncIterator[tuple[str, str]]:
         """Give the id and the status of every instance."""

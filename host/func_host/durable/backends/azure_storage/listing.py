@@ -8,6 +8,7 @@ from func_bindings.durable.status import OrchestrationRuntimeStatus
 from func_host.durable.backend import HubSummary, InstancePage
 from func_host.durable.backends import rules
 from func_host.durable.backends.azure_storage.hub import shown
+from func_host.durable.engine.entities.messages import is_entity
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,7 +57,9 @@ class Listing:
         """Count the instances by status."""
         await self._statuses.flush()
         counts: dict[OrchestrationRuntimeStatus, int] = {}
-        async for _, text in self._hub.instances.statuses():
+        async for instance_id, text in self._hub.instances.statuses():
+            if is_entity(instance_id):
+                continue
             status = OrchestrationRuntimeStatus(text)
             counts[status] = counts.get(status, 0) + 1
         return HubSummary(instances=counts)

@@ -42,7 +42,7 @@ class Outbox:
         reachable: dict[str, bool] = {}
         for place, message in enumerate(commit.outbox):
             target = message.instance_id
-            if isinstance(message.event, ExecutionStarted):
+            if rules.creating_start(target, message.event) is not None:
                 found.append(message)
                 continue
             if target in made:
@@ -91,13 +91,17 @@ class Outbox:
         for first in range(0, len(outbox), _PUTS_AT_ONCE):
             some = outbox[first : first + _PUTS_AT_ONCE]
             sent += await asyncio.gather(*(self._put(one, sender, episode) for one in some))
-            starts: dict[str, OutgoingMessage] = {}
-            for one in some:
-                if isinstance(one.event, ExecutionStarted) and one.instance_id not in made:
-                    starts.setdefault(one.instance_id, one)
-            made |= starts.keys()
-            await asyncio.gather(*map(self._insert_child, starts.values()))
+            await self.insert_children([one for one in some if one.instance_id not in made])
+            made |= {one.instance_id for one in some if isinstance(one.event, ExecutionStarted)}
         return sent
+
+    async def insert_children(self, messages: Sequence[OutgoingMessage]) -> None:
+        """Make the status rows of new children that this process serves, of each once."""
+        starts: dict[str, OutgoingMessage] = {}
+        for one in messages:
+            if isinstance(one.event, ExecutionStarted):
+                starts.setdefault(one.instance_id, one)
+        await asyncio.gather(*map(self._insert_child, starts.values()))
 
     async def _put(self, message: OutgoingMessage, sender: Party, episode: int) -> Sent:
         hub = self._hub

@@ -174,6 +174,14 @@ class PartitionManager:
         """The partitions that are owned now, those being given back included."""
         return frozenset(index for index in range(len(self._queues)) if self.owns(index))
 
+    def is_given_back(self, partition: int, *, held_s: float) -> bool:
+        """Tell whether an owned partition was free for the taking, and not taken from a dead host.
+
+        The one that gave it back must have had it for `held_s`: else the one before may have died.
+        """
+        rounds = self._rounds
+        return rounds is not None and rounds.is_given_back(self._queues[partition], held_s=held_s)
+
     @property
     def peers(self) -> frozenset[str]:
         """The other workers that own partitions, as far as the last look at them told."""

@@ -86,6 +86,7 @@ class PartitionRounds:
         self.peers: frozenset[str] = frozenset()
         """The other workers that own partitions, as the last read of the rows told."""
         self._is_disowned = False
+        self._taken: dict[str, PartitionLease] = {}  # as the rows were before they were taken
         self._draining_since: dict[str, float] = {}
         self._drained: set[str] = set()
         self._is_stopping = False
@@ -105,6 +106,18 @@ class PartitionRounds:
     def owned(self) -> frozenset[str]:
         """The control queues that are owned at this moment, those being given back included."""
         return frozenset(queue for queue in tuple(self._deadlines) if self.owns(queue))
+
+    def is_given_back(self, queue: str, *, held_s: float) -> bool:
+        """Tell whether a partition that was taken had been given back, or was never owned.
+
+        The one that gave it back must have had it for `held_s`.
+        """
+        before = self._taken.get(queue)
+        if before is None or before.current_owner is not None:
+            return False
+        if before.owned_since is None or before.last_renewal is None:
+            return True
+        return before.last_renewal - before.owned_since >= timedelta(seconds=held_s)
 
     @property
     def is_idle(self) -> bool:
@@ -168,7 +181,10 @@ class PartitionRounds:
         self._is_waiting = bool(asked - claimed)
         renewals = [change.lease for change in changes if change.action is LeaseAction.RENEW]
         is_done = not renewals or await self._renew(renewals)
+        before = {lease.queue: lease for lease in leases}
         for change in changes:
+            if change.action is LeaseAction.CLAIM:
+                self._taken[change.lease.queue] = before[change.lease.queue]
             if change.action is not LeaseAction.RENEW:
                 is_done = await self._apply(change) and is_done
         return is_done
@@ -245,6 +261,7 @@ class PartitionRounds:
         self._deadlines.pop(queue, None)
         if queue in self._draining_since:
             self._drained.add(queue)
+        self._taken.pop(queue, None)
         if self._leases.pop(queue, None) is not None:
             self._listener.partition_lost(queue)
 

@@ -41,3 +41,25 @@ class Purging:
             await hub.instances.delete(instance_id)
             hub.known.drop(instance_id)
             return True
+
+    async def purge_entity(self, instance_id: str, execution_id: str) -> bool:
+        """Delete an entity that is still in this execution, and that nothing waits for here.
+
+        The history goes first, under its fence: whoever writes a batch meanwhile keeps it.
+        """
+        hub = self._hub
+        partition = hub.ownership.partition_of(instance_id)
+        async with hub.alone(instance_id):
+            if hub.inbox.of(instance_id) or hub.order.holds_for(instance_id, partition):
+                return False
+            stored = await hub.instances.get(instance_id, fetch_input=False)
+            if stored is None or stored.record.execution_id != execution_id:
+                return False
+            if not await hub.histories.delete_execution(instance_id, execution_id):
+                return False
+            await hub.drop_messages(instance_id, but_starts_of_others=False)
+            hub.dispatcher.forget(instance_id)
+            hub.known.drop(instance_id)
+            await hub.blobs.delete_of(instance_id)
+            await hub.instances.delete(instance_id, stored.etag)
+            return True

@@ -121,6 +121,11 @@ class MessageQueues:
         received.sort(key=_order)
         return received
 
+    async def count(self, partition: int) -> int:
+        """Count the messages of a control queue, hidden ones as well; it may be less than told."""
+        properties = await self._queue(partition).get_queue_properties()
+        return properties.approximate_message_count or 0
+
     async def take_activity(self, *, invisible_s: float) -> Received | None:
         """Take one activity that hosts share; None where there is none."""
         received = await self._take(None, 1, math.ceil(invisible_s))

@@ -46,12 +46,17 @@ class Serving:
         self._sharing = sharing
         self._completions = completions
         self._finish_drain: Callable[[int], None] = _nobody_drains
+        self._is_given_back: Callable[[int], bool] = _nobody_knows
         self._polls: dict[int, asyncio.Task[None]] = {}
         self._drains: dict[int, asyncio.Task[None]] = {}
         self._leaving: dict[int, set[str]] = {}
         self._has_left = asyncio.Event()
         self._is_reading = False
         self._is_closing = False
+
+    def on_taking(self, is_given_back: Callable[[int], bool]) -> None:
+        """Say who knows whether the one that had a partition before gave it back in order."""
+        self._is_given_back = is_given_back
 
     def on_drained(self, finish_drain: Callable[[int], None]) -> None:
         """Say whom to tell that nothing of a partition is in flight any more."""
@@ -60,6 +65,7 @@ class Serving:
     async def start_reading(self) -> None:
         """Take what waits in the partitions that are served by now, and read on from then on."""
         served = sorted(self._hub.ownership.served)
+        await asyncio.gather(*map(self._arrivals.ask_whether_empty, served))
         await asyncio.gather(*map(self._take_all, served))
         self._is_reading = True
         for partition in self._hub.ownership.served:
@@ -77,6 +83,8 @@ class Serving:
         for task in self._drains.values():
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        for partition in self._hub.ownership.served:
+            await self._show_held_back(partition)
         for instance_id in self._hub.inbox.instances() | set(self._hub.known.ids()):
             async with self._hub.alone(instance_id):
                 await self._let_go(instance_id)
@@ -95,6 +103,7 @@ class Serving:
     def partition_acquired(self, partition: int) -> None:
         """Serve it from now on."""
         self._hub.ownership.begin(partition)
+        self._hub.order.begin(partition, is_given_back=self._is_given_back(partition))
         self._completions.look_again()
         if self._is_reading:
             self._read(partition)
@@ -112,6 +121,7 @@ class Serving:
         hub.ownership.end(partition)
         self._arrivals.ring(partition)
         self._end_drain(partition)
+        hub.order.end(partition)
         for instance_id in self._instances(partition):
             hub.forget(instance_id)
         self._completions.look_again()
@@ -150,6 +160,7 @@ class Serving:
         poll = self._polls.get(partition)
         if poll is not None:
             await asyncio.wait([poll])
+        await self._show_held_back(partition)
         leaving = self._leaving[partition] = set[str]()
         present = self._instances(partition)
         for instance_id in [one for one in present if self._is_in_flight(one)]:
@@ -166,6 +177,14 @@ class Serving:
         logger.info("partition drained", extra={PARTITION: partition})
         self._leaving.pop(partition, None)
         self._finish_drain(partition)
+
+    async def _show_held_back(self, partition: int) -> None:
+        """Let others have what was held back here; what fails shows up by itself."""
+        held = self._hub.order.end(partition)
+        for first in range(0, len(held), _AT_ONCE):
+            some = held[first : first + _AT_ONCE]
+            shown = [self._hub.queues.hide(one.ticket, invisible_s=0) for one in some]
+            await asyncio.gather(*shown, return_exceptions=True)
 
     def _ask_release(self, instance_id: str, leaving: set[str]) -> None:
         leaving.add(instance_id)
@@ -198,6 +217,11 @@ class Serving:
 
 def _nobody_drains(_partition: int) -> None:
     """Nothing is drained before there is somebody to tell."""
+
+
+def _nobody_knows(_partition: int) -> bool:
+    """Nobody has given anything back, as far as anybody knows."""
+    return False
 
 
 def _tell_if_failed(task: asyncio.Task[None]) -> None:

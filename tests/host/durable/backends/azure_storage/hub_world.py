@@ -36,7 +36,7 @@ from func_host.durable.backends.azure_storage.queues import MessageQueues, Recei
 from func_host.durable.backends.azure_storage.serving import Serving
 from func_host.durable.backends.azure_storage.shared_activities import SharedActivities
 from func_host.durable.backends.azure_storage.sharing import Sharing
-from func_host.durable.backends.azure_storage.stored_history import StoredHistory
+from func_host.durable.backends.azure_storage.stored_history import StoredHistory, read_sentinel
 from func_host.durable.backends.azure_storage.table_rows import PARTITION_KEY
 from func_host.durable.backends.azure_storage.tickets import Ticket
 from func_host.durable.backends.completion import Completions
@@ -155,6 +155,9 @@ class FakeQueues(MessageQueues):
         )
         return self._renewed(queue_id, invisible_s)
 
+    async def count(self, partition: int) -> int:
+        return sum(message.partition == partition for message in self.messages.values())
+
     async def take(self, partition: int, *, invisible_s: float) -> list[Received]:
         await self.line.ask("take")
         return self._visible(partition, invisible_s)
@@ -264,15 +267,21 @@ class FakeHistories(HistoryStore):
         self.rows: dict[str, list[Written]] = defaultdict(list)
         self.etags: dict[str, int] = {}
         self.left_open: set[str] = set()
+        self.fences: dict[str, Row] = {}
 
-    async def load(self, instance_id: str, execution_id: str) -> LoadedHistory:
+    async def load(self, instance_id: str, execution_id: str | None) -> LoadedHistory:
         await self.line.ask("load")
-        rows = [one for one in self.rows[instance_id] if one.execution_id == execution_id]
+        fence = self.fences.get(instance_id, {})
+        wanted = execution_id or fence.get("ExecutionId")
+        rows = [one for one in self.rows[instance_id] if one.execution_id == wanted]
         etag = self.etags.get(instance_id)
         return LoadedHistory(
             stored=StoredHistory(
-                events=tuple(one.event for one in rows), next_ordinal=len(rows), sentinel=None
+                events=tuple(one.event for one in rows),
+                next_ordinal=len(rows),
+                sentinel=read_sentinel(fence) if fence and execution_id is None else None,
             ),
+            fence_row=fence,
             etag=None if etag is None else str(etag),
             consumed_ids=frozenset(one.message_id for one in rows if one.message_id),
             is_left_open=instance_id in self.left_open,
@@ -294,6 +303,8 @@ class FakeHistories(HistoryStore):
         if append.is_left_open is not None:
             change = self.left_open.add if append.is_left_open else self.left_open.discard
             change(instance_id)
+        fence = self.fences.get(instance_id, {})
+        self.fences[instance_id] = {**fence, "ExecutionId": append.execution_id, **append.more}
         self.etags[instance_id] = (etag or 0) + 1
         self.line.answer("append")
         return Appended(str(self.etags[instance_id]), append.events)
@@ -366,7 +377,7 @@ class FakeInstances(InstanceStore):
         self.line.answer("merge row")
         return str(number + 1)
 
-    async def delete(self, instance_id: str) -> None:
+    async def delete(self, instance_id: str, etag: str | None = None) -> None:  # noqa: ARG002 -- the base's name
         self.rows.pop(instance_id, None)
 
     async def statuses(self) -> AsyncIterator[tuple[str, str]]:
@@ -446,7 +457,7 @@ class HubWorld:
         )
         self.committer = Committer(self.hub)
         self.sharing = Sharing(self.hub)
-        self.arrivals = Arrivals(self.hub, self.letters, self.names)
+        self.arrivals = Arrivals(self.hub, self.letters, self.names, self.committer.batches)
         self.activities = SharedActivities(self.hub, self.letters, self.names)
         self.serving = Serving(self.hub, self.arrivals, self.sharing, self.completions)
         self.drained: list[int] = []

@@ -311,10 +311,14 @@ async def test_a_message_to_an_instance_that_is_not_there_is_dropped(world: Frag
     assert world.queues.left() == {}
 
 
-async def test_a_message_to_an_entity_is_set_aside_and_not_lost(world: FragileWorld) -> None:
+async def test_a_message_to_an_entity_makes_it(world: FragileWorld) -> None:
+    """There is no row before its first batch is stored."""
     world.send(EVENT, "@counter@one")
     await world.take("@counter@one")
-    assert world.queues.left() == {"m1": 2.0}
+
+    assert [message.event for message in world.hub.inbox.of("@counter@one")] == [EVENT]
+    assert "insert row" not in world.line.requests
+    assert not world.letters.buried
 
 
 async def test_a_message_to_an_instance_that_has_ended_is_dropped(world: FragileWorld) -> None:
