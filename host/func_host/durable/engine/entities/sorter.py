@@ -20,22 +20,26 @@ _COLLECTED_EVERY: Final = 10 * 10_000_000
 """Stamps between two cleanings: ten seconds."""
 
 
+_EARLIER_MAX: Final = 4
+"""So many executions of a sender are remembered beside the one that has sent last."""
+
+
 class ReceiveBuffer(msgspec.Struct, kw_only=True, omit_defaults=True, rename="pascal"):
-    """What has come from one sender; `execution_id` is None where an entity sends."""
+    """What has come from one sender; `execution_id` is None where an entity sends.
+
+    `earlier` is ours: the same of executions before it, so that a late request of theirs does not
+    make the current one wait for what has been done.
+    """
 
     last: str = ""
     execution_id: str | None = None
     buffered: dict[str, Request] = {}
+    earlier: list[ReceiveBuffer] = []
 
     @property
     def last_stamp(self) -> Stamp:
         """Stamp of the request that was let through last."""
         return read_stamp(self.last) if self.last else 0
-
-    @property
-    def newest_stamp(self) -> Stamp:
-        """The highest stamp that has come, held back or not."""
-        return max(self.last_stamp, *map(read_stamp, self.buffered), 0)
 
 
 class SorterState(msgspec.Struct, kw_only=True, omit_defaults=True, rename="pascal"):
@@ -86,12 +90,7 @@ def in_order(state: SorterState, request: Request, window: Stamp) -> Iterator[Re
         buffer = ReceiveBuffer(execution_id=request.parent_execution)
         state.received_from_instance[request.parent] = buffer
     elif buffer.execution_id != request.parent_execution:
-        if stamp < buffer.newest_stamp:  # of an execution that is over: what is newer must not wait
-            yield request
-            return
-        yield from (buffer.buffered[one] for one in sorted(buffer.buffered, key=read_stamp))
-        buffer.buffered.clear()
-        buffer.last, buffer.execution_id = "", request.parent_execution
+        yield from _turn_to(buffer, request.parent_execution)
     if stamp <= buffer.last_stamp:  # it was sent twice
         return
     predecessor = read_stamp(request.predecessor)
@@ -111,11 +110,30 @@ def _advance(state: SorterState, stamp: Stamp, window: Stamp) -> Iterator[Reques
     horizon = stamp - window
     state.receive_horizon = stamp_text(horizon)
     for sender, buffer in list(state.received_from_instance.items()):
-        if buffer.last_stamp < horizon:
-            buffer.last = ""
-        yield from _let_through(buffer, horizon)
-        if not buffer.last and not buffer.buffered:
+        for one in (*buffer.earlier, buffer):
+            if one.last_stamp < horizon:
+                one.last = ""
+            yield from _let_through(one, horizon)
+        buffer.earlier = [one for one in buffer.earlier if one.last or one.buffered]
+        if not (buffer.last or buffer.buffered or buffer.earlier):
             del state.received_from_instance[sender]
+
+
+def _turn_to(buffer: ReceiveBuffer, execution_id: str | None) -> Iterator[Request]:
+    """Go on with the order of another execution; nobody waits for the one forgotten for it."""
+    known = next((one for one in buffer.earlier if one.execution_id == execution_id), None)
+    left = [one for one in buffer.earlier if one is not known]
+    if buffer.last or buffer.buffered:
+        left.append(
+            ReceiveBuffer(
+                last=buffer.last, execution_id=buffer.execution_id, buffered=buffer.buffered
+            )
+        )
+    found = known or ReceiveBuffer(execution_id=execution_id)
+    buffer.last, buffer.buffered = found.last, found.buffered
+    buffer.execution_id, buffer.earlier = execution_id, left[-_EARLIER_MAX:]
+    for forgotten in left[:-_EARLIER_MAX]:
+        yield from (forgotten.buffered[one] for one in sorted(forgotten.buffered, key=read_stamp))
 
 
 def _let_through(buffer: ReceiveBuffer, horizon: Stamp) -> Iterator[Request]:

@@ -86,26 +86,40 @@ def test_nobody_waits_for_longer_than_the_window() -> None:
     assert received(receiver, [late]) == [2, 3]
 
 
-def test_a_new_execution_begins_anew() -> None:
-    """What was held back of the old one comes before it."""
+def test_executions_of_a_sender_do_not_wait_for_each_other() -> None:
+    """Their stamps say nothing about each other: the clock may have gone back between them."""
     old, new, receiver = SorterState(), SorterState(), SorterState()
+    awaited, held = sent(old, 1, NOW), sent(old, 2, NOW)
+    fresh = [sent(new, number, NOW - timedelta(seconds=1), execution="f") for number in (3, 4)]
+
+    arriving = [held, fresh[0], awaited, awaited, fresh[1], fresh[0], held]
+
+    assert received(receiver, arriving) == [3, 1, 2, 4]
+
+
+def test_what_an_old_execution_held_back_comes_before_that_is_forgotten() -> None:
+    """A sender that starts over again and again is not remembered for ever."""
+    receiver = SorterState()
+    first = SorterState()
+    sent(first, 0, NOW)
+    held = sent(first, 1, NOW, execution="e1")
+    others = [sent(SorterState(), each, NOW, execution=f"e{each}") for each in range(2, 9)]
+
+    assert received(receiver, [held, *others]) == [2, 3, 4, 5, 1, 6, 7, 8]
+    assert len(receiver.received_from_instance["o"].earlier) == 4
+
+
+def test_old_executions_are_forgotten_after_the_window() -> None:
+    """What was held back for them comes through."""
+    old, receiver = SorterState(), SorterState()
     sent(old, 1, NOW)
     held = sent(old, 2, NOW)
-    fresh = sent(new, 3, NOW + timedelta(seconds=1), execution="f")
+    fresh = SorterState()
+    between = sent(fresh, 3, NOW, execution="f")
+    later = [sent(fresh, n, NOW + timedelta(hours=n - 3), execution="f") for n in (4, 5)]
 
-    assert received(receiver, [held, fresh]) == [2, 3]
-
-
-def test_a_late_request_of_an_old_execution_lets_the_new_one_go_on() -> None:
-    """Else the new one would wait for what has been done already, for the whole window."""
-    old, new, receiver = SorterState(), SorterState(), SorterState()
-    late = [sent(old, number, NOW) for number in (1, 2)]
-    moment = NOW + timedelta(seconds=1)
-    fresh = [sent(new, number, moment, execution="f") for number in (3, 4, 5)]
-
-    arriving = [fresh[0], late[0], fresh[2], late[1], fresh[1]]
-
-    assert received(receiver, arriving) == [3, 1, 2, 4, 5]
+    assert received(receiver, [held, between, *later]) == [3, 2, 4, 5]
+    assert receiver.received_from_instance["o"].earlier == []
 
 
 def test_clients_and_what_is_scheduled_pass_at_once() -> None:
