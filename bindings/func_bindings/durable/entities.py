@@ -74,7 +74,8 @@ class EntityId:
             message = f"{text!r} is not the id of an entity: it looks like '@name@key'."
             raise ValueError(message)
         parsed = cls.__new__(cls)
-        parsed._name, parsed._key = name, key
+        object.__setattr__(parsed, "_name", name)
+        object.__setattr__(parsed, "_key", key)
         return parsed
 
     def __str__(self) -> str:
