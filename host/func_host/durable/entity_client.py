@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -13,23 +13,25 @@ from func_bindings.durable.entities import (
     EntityId,
     EntityMetadata,
     EntityStateResponse,
-    LockWaiter,
 )
 from func_bindings.errors import FunctionNotFoundError
 from func_host.durable.backend import InstanceQuery
 from func_host.durable.engine.entities import messages, scheduler
-from func_host.durable.engine.entities.messages import is_entity
 from func_host.durable.engine.identity import check_storable
+from func_host.durable.operations.values import unknown_entity
+from func_host.durable.stored_entity import entities_in, read_entity
 from func_host.invocation.values import dump_json, load_json
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
     from func_host.clock import Clock, IdSource
-    from func_host.durable.backend import Backend, InstanceRecord
-    from func_host.durable.engine.entities.scheduler import SchedulerState
+    from func_host.durable.backend import Backend
+    from func_host.durable.stored_entity import StoredEntity
 
 _PAGE_SIZE: Final = 1000
+_EMPTY_PAGES_MAX: Final = 20
+_OPERATION_ID_LENGTH_MAX: Final = 256
 _EMPTY_KEPT: Final = timedelta(minutes=30)
 """An empty entity is deleted once this long nothing has come: what is late finds its order."""
 
@@ -45,36 +47,6 @@ class Entities(Protocol):
     def entity(self, name: str | Callable[..., Any]) -> object | None:
         """Find one by its name, without case."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class StoredEntity:
-    """The row of an entity, and what it says; `scheduler` is None where the state was left out."""
-
-    record: InstanceRecord
-    scheduler: SchedulerState | None
-
-    @property
-    def entity_id(self) -> EntityId:
-        """Which one."""
-        return EntityId.parse(self.record.instance_id)
-
-    @property
-    def exists(self) -> bool:
-        """Whether it has a state."""
-        return scheduler.read_status(self.record.custom_status).entity_exists
-
-    @property
-    def is_busy(self) -> bool:
-        """Whether it is locked, or something waits for it."""
-        status = scheduler.read_status(self.record.custom_status)
-        return status.locked_by is not None or status.queue_size > 0
-
-    @property
-    def state(self) -> str | None:
-        """The state as JSON text; None where there is none, or it is JSON's null."""
-        text = None if self.scheduler is None else self.scheduler.state
-        return None if text == "null" else text
 
 
 class EntityClient(DurableClient):
@@ -128,10 +100,12 @@ class EntityClient(DurableClient):
 
         Raises:
             FunctionNotFoundError: The app has no entity of that name.
+            ValueError: The operation id is empty or too long, or a text cannot be stored.
         """
         if self._entities.entity(entity.name) is None:
             raise FunctionNotFoundError(unknown_entity(entity.name, self._entities.entity_names))
         check_storable(entity.key, operation_name, operation_id)
+        _check_operation_id(operation_id)
         now = self._clock.now()
         due = _moment(at, now)
         if due is not None and due <= now:
@@ -169,12 +143,16 @@ class EntityClient(DurableClient):
         stored = await self.stored_entity(entity)
         if stored is None or not (stored.exists or stored.is_busy):
             return None
-        return _metadata(stored, include_state=include_state)
+        return stored.metadata(include_state=include_state)
 
     async def stored_entity(self, entity: EntityId) -> StoredEntity | None:
-        """Give what is stored of an entity; None where nothing is."""
+        """Give what is stored of an entity; None where nothing is.
+
+        Raises:
+            ValueError: It cannot be read.
+        """
         record = await self._backend.get_instance(str(entity))
-        return None if record is None else _stored(record)
+        return None if record is None else read_entity(record)
 
     async def list_entities(
         self,
@@ -194,27 +172,32 @@ class EntityClient(DurableClient):
             fetch_input=include_state,
         )
         return [
-            _metadata(await self._with_lock(stored), include_state=include_state)
+            (await self._with_lock(stored)).metadata(include_state=include_state)
             async for stored in self._all(query)
             if stored.exists or stored.is_busy
         ]
 
     async def entity_page(self, query: InstanceQuery) -> tuple[list[StoredEntity], str | None]:
-        """Give the entities of one page of instances that exist, and the token of the next page.
+        """Give the entities of the next page that have a state, and the token of the page after it.
+
+        A page that holds none is passed over, but not without end: what is given may be empty.
 
         Raises:
             ValueError: The continuation token is not one of this store's.
         """
-        page = await self._backend.query_instances(query)
-        found = [_stored(one) for one in page.instances if is_entity(one.instance_id)]
-        return [one for one in found if one.exists], page.continuation_token
+        for _ in range(_EMPTY_PAGES_MAX):
+            page = await self._backend.query_instances(query)
+            found = [one for one in entities_in(page.instances) if one.exists]
+            query = replace(query, continuation_token=page.continuation_token)
+            if found or page.continuation_token is None:
+                return found, page.continuation_token
+        return [], query.continuation_token
 
     async def _all(self, query: InstanceQuery) -> AsyncIterator[StoredEntity]:
         while True:
             page = await self._backend.query_instances(query)
-            for record in page.instances:
-                if is_entity(record.instance_id):
-                    yield _stored(record)
+            for stored in entities_in(page.instances):
+                yield stored
             if page.continuation_token is None:
                 return
             query = replace(query, continuation_token=page.continuation_token)
@@ -223,7 +206,8 @@ class EntityClient(DurableClient):
         """Read the state, too, where it tells who waits."""
         if stored.scheduler is not None or not stored.is_busy:
             return stored
-        return await self.stored_entity(stored.entity_id) or stored
+        record = await self._backend.get_instance(stored.record.instance_id)
+        return stored if record is None else next(entities_in([record]))
 
     # Repairs
 
@@ -276,51 +260,23 @@ def entity_prefix(name: str | None, key_prefix: str = "") -> str:
     """Give what the ids of such entities begin with.
 
     Raises:
-        ValueError: There is a prefix and no name.
+        ValueError: There is a prefix and no name, or there can be no such entity.
     """
     if name is None:
         if key_prefix:
             message = "A key prefix needs the name of an entity: give both, or the name alone."
             raise ValueError(message)
         return "@"
-    return f"@{name.lower()}@{key_prefix}"
+    return str(EntityId(name, key_prefix))
 
 
-def unknown_entity(name: str, known: Sequence[str]) -> str:
-    """Say, in the words of the extension, that there is no such entity."""
-    names = ", ".join(f"'{one}'" for one in known)
-    told = (
-        f"The following are the known entity functions: {names}."
-        if names
-        else "No entity functions are currently registered!"
-    )
-    return (
-        f"The function '{name}' doesn't exist, is disabled, or is not an entity function. "
-        f"Additional info: {told}"
-    )
-
-
-def _stored(record: InstanceRecord) -> StoredEntity:
-    if record.input is None:
-        return StoredEntity(record, None)
-    return StoredEntity(record, scheduler.read_state(record.input))
-
-
-def _metadata(stored: StoredEntity, *, include_state: bool) -> EntityMetadata:
-    state, record = stored.scheduler, stored.record
-    text = stored.state if include_state else None
-    return EntityMetadata(
-        entity_id=stored.entity_id,
-        last_operation_time=record.created_time,
-        exists=stored.exists,
-        state=None if text is None else load_json(text),
-        locked_by=None if state is None else state.locked_by,
-        locked_since=None if state is None else scheduler.locked_since(state),
-        waiters=()
-        if state is None
-        else tuple(LockWaiter(one.parent, one.op) for one in state.queue),
-        parked=record.parked,
-    )
+def _check_operation_id(operation_id: str | None) -> None:
+    if operation_id is not None and not 1 <= len(operation_id) <= _OPERATION_ID_LENGTH_MAX:
+        message = (
+            f"An operation id (Idempotency-Key) has 1 to {_OPERATION_ID_LENGTH_MAX} characters, "
+            f"not {len(operation_id)}."
+        )
+        raise ValueError(message)
 
 
 def _moment(at: datetime | timedelta | None, now: datetime) -> datetime | None:
@@ -330,6 +286,6 @@ def _moment(at: datetime | timedelta | None, now: datetime) -> datetime | None:
 
 
 def _aware(moment: datetime | None) -> datetime | None:
-    if moment is None or moment.tzinfo is not None:
-        return moment
-    return moment.replace(tzinfo=UTC)
+    if moment is None:
+        return None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

@@ -10,7 +10,8 @@ from func_bindings.durable.entities import EntityId
 from func_bindings.errors import FunctionNotFoundError
 from func_host.durable.backend import InstanceQuery
 from func_host.durable.engine.entities.messages import stamp_of, stamp_text
-from func_host.durable.entity_client import entity_prefix, unknown_entity
+from func_host.durable.entity_client import entity_prefix
+from func_host.durable.operations.values import unknown_entity
 from func_host.durable.status_payload import stored_json
 from func_host.invocation.values import dump_json
 from func_host.web.answers import empty_answer, json_answer, message_answer
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from func_host.durable.client import TaskHubClient
-    from func_host.durable.entity_client import StoredEntity
+    from func_host.durable.stored_entity import StoredEntity
     from func_host.web.call import Call
     from func_host.web.settings import WebSettings
 
@@ -59,6 +60,7 @@ class EntityEndpoints:
                 f"This host serves the task hub '{self._settings.task_hub}' and no other."
             )
         name, key = (*path, "", "")[:2]
+        name = name.lower()
         if "@" in name:
             raise BadArgumentError(unknown_entity(name, self._client.entity_names))
         entity = _entity_id(name, key)
@@ -69,19 +71,26 @@ class EntityEndpoints:
 
     async def _state(self, name: str, key: str) -> Response:
         """`GET /entities/{entityName}/{entityKey}`: the bare state; `$` is the empty key."""
-        stored = await self._client.stored_entity(
-            _entity_id(name, "" if key == _EMPTY_KEY else key)
-        )
+        if "@" in name:
+            return empty_answer(404)
+        entity = _entity_id(name, "" if key == _EMPTY_KEY else key)
+        stored = await self._client.stored_entity(entity)
         if stored is None or stored.state is None:
             return empty_answer(404)
         return json_answer(stored_json(stored.state))
 
     async def _list(self, call: Call, name: str | None, *, is_own: bool) -> Response:
-        """`GET /entities` and `GET /entities/{entityName}`: one page."""
+        """`GET /entities` and `GET /entities/{entityName}`: one page.
+
+        A state that is JSON's null is shown as such, but left out where states are asked for, as
+        the extension does.
+        """
+        if name is not None and "@" in name:
+            return json_answer([])
         query = call.query
         fetch_state = query.flag("fetchState", default=False)
         asked = InstanceQuery(
-            instance_id_prefix=entity_prefix(name),
+            instance_id_prefix=_prefix(name),
             created_time_from=query.timestamp("lastOperationTimeFrom"),
             created_time_to=query.timestamp("lastOperationTimeTo"),
             page_size=self._page_size(call),
@@ -94,7 +103,11 @@ class EntityEndpoints:
             found, token = await self._client.entity_page(asked)
         except ValueError as error:
             raise BadArgumentError(str(error)) from error
-        rows = [_row(one, fetch_state=fetch_state) for one in found]
+        rows = [
+            _row(one, fetch_state=fetch_state)
+            for one in found
+            if not (fetch_state and one.state is None)
+        ]
         return json_answer(rows, 200, None if token is None else {_TOKEN: token})
 
     def _page_size(self, call: Call) -> int:
@@ -119,7 +132,10 @@ class EntityEndpoints:
         self, call: Call, entity: EntityId, operation: str, text: str | None
     ) -> Response:
         operation_id = call.header(_OPERATION_ID) or None
-        await self._client.send_signal(entity, operation, text, operation_id=operation_id)
+        try:
+            await self._client.send_signal(entity, operation, text, operation_id=operation_id)
+        except ValueError as error:
+            raise BadArgumentError(str(error)) from error
         return empty_answer(202)
 
 
@@ -127,7 +143,15 @@ def _entity_id(name: str, key: str) -> EntityId:
     try:
         return EntityId(name, key)
     except ValueError as error:
-        raise BadArgumentError(f"{error} (Parameter 'entityName')") from error
+        parameter = "" if name else " (Parameter 'entityName')"
+        raise BadArgumentError(f"{error}{parameter}") from error
+
+
+def _prefix(name: str | None) -> str:
+    try:
+        return entity_prefix(name)
+    except ValueError as error:
+        raise BadArgumentError(str(error)) from error
 
 
 def _row(stored: StoredEntity, *, fetch_state: bool) -> dict[str, Any]:

@@ -365,6 +365,7 @@ async def test_dead_letters_are_those_of_the_store() -> None:
             clock=SimulatedClock(),
             ids=CountedIds(),
             orchestrators=FunctionIndex([]),
+            entities=FunctionIndex([]),
             links=ManagementLinks(origin=ORIGIN, task_hub="hub", key=None),
         )
 

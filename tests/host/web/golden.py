@@ -16,9 +16,13 @@ _GENERATED = re.compile(r"(?<![0-9a-f])[0-9a-f]{32}(?![0-9a-f])")
 _WHOLE_SECONDS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 _FRACTION = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{0,6}[1-9])?(Z|\+00:00)")
 _WHOLE_SECOND_KEYS = ("createdTime", "lastUpdatedTime")
-_FRACTION_KEYS = ("Timestamp", "FireAt", "ScheduledTime")
+_FRACTION_KEYS = ("Timestamp", "FireAt", "ScheduledTime", "lastOperationTime")
 _NETS_OWN = ("ExceptionMessage", "ExceptionType", "StackTrace", "Details", "FailureDetails")
+_MESSAGE_KEYS = ("Input", "Name")
+_GUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_STAMP = re.compile(r"(?!0001)\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,7})?Z?")
 _LEFT_OUT = ("ClientSpanId",)
+_NETS_REASON = "Could not parse JSON content: "
 _TOO_LONG = ("length", "sha256", "first200")
 
 
@@ -111,4 +115,8 @@ def _comparable_member(key: str, value: Any) -> Any:
         return "TIME"
     if key in _NETS_OWN:
         return "TEXT"
+    if key == "Message" and value.startswith(_NETS_REASON):
+        return _NETS_REASON
+    if key in _MESSAGE_KEYS and isinstance(value, str):
+        value = _STAMP.sub("TIME", _GUID.sub("GUID", value))
     return comparable(value)

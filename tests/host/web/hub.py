@@ -18,6 +18,7 @@ from func_host.config.durable_task import OverridableStates
 from func_host.durable.backends.memory import MemoryBackend, MemoryStore
 from func_host.durable.catalog import AppCatalog
 from func_host.durable.client import TaskHubClient
+from func_host.durable.entity_executor import EntityExecutor
 from func_host.durable.executor import InProcessExecutor
 from func_host.durable.links import ManagementLinks
 from func_host.durable.worker.settings import WorkerSettings
@@ -92,6 +93,7 @@ class Hub:
             clock=self.clock,
             ids=self.ids,
             orchestrators=self.index,
+            entities=self.index,
             links=ManagementLinks(
                 origin=ORIGIN,
                 task_hub=self.settings.task_hub,
@@ -133,6 +135,7 @@ class Hub:
         return DurableWorker(
             backend=self.backend,
             executor=InProcessExecutor(catalog),
+            entities=EntityExecutor(catalog, self.invoker, self.clock, self.ids),
             catalog=catalog,
             invoker=self.invoker,
             clock=self.clock,

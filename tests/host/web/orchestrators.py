@@ -1,4 +1,4 @@
-"""Functions that the tests of the management API start; some behave as the recorded ones did."""
+"""Functions that tests of the management API start and signal; some are as the recorded ones."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from func_bindings import (
+    EntityContext,
+    EntityId,
     OrchestrationContext,
     RetryOptions,
     Task,
     activity_trigger,
+    entity_trigger,
     orchestration_trigger,
 )
 
@@ -146,6 +149,59 @@ async def loop_wait(context: OrchestrationContext) -> None:
     await context.wait_for_external_event("Go")
 
 
+@orchestration_trigger(name="CallsEntity")
+async def calls_entity(context: OrchestrationContext) -> Any:
+    called = EntityId("Counter", "called")
+    context.signal_entity(called, "add", 5)
+    return await context.call_entity(called, "get")
+
+
+@orchestration_trigger(name="Locks")
+async def locks(context: OrchestrationContext) -> None:
+    """Hold the lock of a counter until told to go."""
+    async with await context.lock(EntityId("Counter", context.get_input())):
+        await context.wait_for_external_event("Go")
+
+
+@entity_trigger(name="Recorder")
+async def recorder(context: EntityContext) -> None:
+    """Store what the last operation was."""
+    value = context.get_input()
+    if context.operation_name == "delete":
+        context.destruct_on_exit()
+        return
+    kind = "none" if value is None else _KINDS[type(value)]
+    context.set_state({"op": context.operation_name, "input": value, "kind": kind})
+
+
+_KINDS: dict[type, str] = {
+    dict: "Object",
+    list: "Array",
+    str: "String",
+    int: "Integer",
+    float: "Float",
+    bool: "Boolean",
+}
+
+
+@entity_trigger(name="Counter")
+async def counter(context: EntityContext) -> None:
+    value = context.get_state(int)
+    match context.operation_name:
+        case "add":
+            context.set_state(value + context.get_input())
+        case "reset":
+            context.set_state(0)
+        case "get":
+            context.set_result(value)
+        case "delete":
+            context.destruct_on_exit()
+        case "nullify":
+            context.set_state(None)
+        case _:
+            raise ValueError("entity boom")
+
+
 ALL = (
     echo,
     say_hello,
@@ -168,4 +224,8 @@ ALL = (
     short,
     parent_fail,
     loop,
+    calls_entity,
+    locks,
+    recorder,
+    counter,
 )

@@ -342,10 +342,6 @@ async def test_what_matches_no_endpoint_is_404_without_a_body(
     [
         ("POST", "/instances/a/rewind"),
         ("POST", "/instances/a/restart"),
-        ("GET", "/entities"),
-        ("GET", "/entities/Counter/a"),
-        ("POST", "/entities/Counter/a?op=add"),
-        ("DELETE", "/entities/Counter/a"),
     ],
 )
 async def test_what_comes_later_says_so(hub: Hub, method: str, path: str) -> None:
