@@ -14,18 +14,21 @@ import logging
 import os
 from collections import Counter
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import pytest
 
+from func_bindings.durable.entities import EntityId
 from func_bindings.durable.retry import RetryOptions
 from func_bindings.errors import (
     InstanceAlreadyExistsError,
     InstanceCompletedError,
     InstanceNotFoundError,
 )
+from func_bindings.metadata import EntityTrigger, SourceLocation
 from func_host.clock import SystemClock, SystemIds
 from func_host.durable.backend import BackendUnavailableError
 from func_host.durable.backends.azure_storage.backend import AzureStorageBackend
@@ -41,6 +44,9 @@ from func_host.durable.backends.azure_storage.table_rows import (
     read_row,
 )
 from func_host.durable.catalog import AppCatalog
+from func_host.durable.engine.entities import messages
+from func_host.durable.engine.entities.scheduler import read_state
+from func_host.durable.entity_executor import EntityExecutor
 from func_host.durable.executor import InProcessExecutor
 from func_host.durable.history import (
     EventRaised,
@@ -57,6 +63,7 @@ from func_host.durable.history import (
 )
 from func_host.durable.worker.settings import WorkerSettings
 from func_host.durable.worker.worker import DurableWorker
+from func_host.indexing.functions import FunctionIndex, IndexedFunction
 from func_host.invocation.invoker import Invocation
 from func_host.testing.conformance.programs import index_with
 from tests.azurite.faults import Fault, FaultServer, FaultyClients, HiddenMessages, Line, Storm
@@ -65,8 +72,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
     from func_bindings.durable.context import OrchestrationContext
+    from func_bindings.durable.entities import EntityContext
     from func_host.durable.backends.azure_storage.connection import StorageConnection
-    from func_host.indexing.functions import IndexedFunction
+    from func_host.invocation.invoker import Steps
 
 pytestmark = [pytest.mark.anyio, pytest.mark.azurite]
 
@@ -141,7 +149,42 @@ async def listener(context: OrchestrationContext) -> Any:
     return sorted([await context.wait_for_external_event("far") for _ in range(2)])
 
 
-PROGRAMS: Final = {each.__name__: each for each in (chain, waiter, family, child, fan, listener)}
+async def caller(context: OrchestrationContext) -> Any:
+    """Call an entity whose batch answers, tells another entity, and starts an orchestration."""
+    relay = EntityId("relay", "r")
+    first = await context.call_entity(relay, "pass_on", 5)
+    context.signal_entity(relay, "pass_on", 6)
+    async with await context.lock(relay, EntityId("counter", "c")):
+        second = await context.call_entity(relay, "count")
+    return [first, second]
+
+
+async def noted(context: OrchestrationContext) -> Any:
+    """Be started by an entity."""
+    return context.get_input()
+
+
+async def nudged(context: OrchestrationContext) -> Any:
+    """Wait for an event."""
+    return await context.wait_for_external_event("near")
+
+
+def relay(context: EntityContext) -> None:
+    """Count what is passed on, to another entity and to a new orchestration."""
+    value = context.get_state(int, expected_type=int)
+    if context.operation_name == "pass_on":
+        value += 1
+        given = context.get_input(int)
+        context.signal_entity(EntityId("counter", "c"), "add", given)
+        context.start_new("noted", f"noted {given}", given)
+        context.set_state(value)
+    context.set_result(value)
+
+
+PROGRAMS: Final = {
+    each.__name__: each
+    for each in (chain, waiter, family, child, fan, listener, caller, noted, nudged)
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +198,7 @@ class Scenario:
         calls: The activities that run, where each runs once.
         use: What the user does after the start.
         instances: How many there are in the end.
+        entities: The states of the entities in the end, by instance.
         is_remote: The line that fails is that of a client, which is the user's.
     """
 
@@ -164,6 +208,7 @@ class Scenario:
     calls: tuple[str, ...]
     use: Callable[[Case], Awaitable[None]]
     instances: int = 1
+    entities: Mapping[str, str] = field(default_factory=dict[str, str])
     is_remote: bool = False
 
 
@@ -175,6 +220,13 @@ async def _raise_near_and_far(case: Case) -> None:
     await case.raise_event("near", "1")
     await case.raise_event("far", "1", is_remote=True)
     await case.raise_event("far", "2", is_remote=True)
+
+
+async def _signal(case: Case) -> None:
+    """Signal in this process and in another one, each operation under an id of its own."""
+    for number in range(4):
+        await case.signal(f"{number}", is_remote=number % 2 == 1)
+    await case.raise_event("near", "1")
 
 
 async def _raise_far(case: Case) -> None:
@@ -200,6 +252,16 @@ SCENARIOS: Final = (
         ("0 fails", "0 fails", "1 fails", "1 fails", "2", "3", "last"),
         _nothing,
     ),
+    Scenario(
+        "caller",
+        None,
+        [1, 2],
+        (),
+        _nothing,
+        instances=3,
+        entities={"@relay@r": "2", "@counter@c": "11"},
+    ),
+    Scenario("nudged", None, 1, (), _signal, entities={"@counter@c": "4"}),
     Scenario("listener", None, [1, 2], (), _raise_far, is_remote=True),
 )
 
@@ -223,8 +285,28 @@ class _Invoker:
         invocation.end(value, ValueError(name) if is_failing else None)
         return invocation
 
+    def start_steps(self, function: IndexedFunction, steps: Steps) -> Invocation:  # noqa: ARG002 -- a role
+        """Run a batch of operations at once."""
+        invocation = Invocation(asyncio.get_running_loop())
+        invocation.end(steps(), None)
+        return invocation
+
     async def invoke(self, function: IndexedFunction, values: Mapping[str, object]) -> Any:
         return await self.start(function, values).outcome
+
+
+def _index() -> FunctionIndex:
+    entity = IndexedFunction(
+        name="relay",
+        function=relay,
+        trigger=EntityTrigger(parameter="context"),
+        client_inputs=(),
+        location=SourceLocation(__file__, 1),
+        app="faults",
+        app_dir=Path(),
+        is_async=False,
+    )
+    return FunctionIndex([*index_with(PROGRAMS).functions, entity])
 
 
 def _hub_settings(*, works: bool = True) -> HubSettings:
@@ -233,6 +315,7 @@ def _hub_settings(*, works: bool = True) -> HubSettings:
         works=works,
         polling_interval_max_s=0.3,
         status_delay_s=0.1,
+        settling_s=0,  # what a dead host has hidden is shown before another one begins
         use_app_lease=False,
     )
 
@@ -253,7 +336,8 @@ class _Host:
         self.backend = AzureStorageBackend(
             FaultyClients(connection, line), names, clock, ids, _hub_settings(), worker_id=me
         )
-        catalog = AppCatalog(index_with(PROGRAMS))
+        catalog = AppCatalog(_index())
+        invoker = _Invoker(called)
         features = self.backend.features
         self._worker = DurableWorker(
             backend=self.backend,
@@ -262,8 +346,9 @@ class _Host:
                 timer_leg_max=features.timer_leg_max,
                 records_open_activities=features.records_open_activities,
             ),
+            entities=EntityExecutor(catalog, invoker, clock, ids),
             catalog=catalog,
-            invoker=_Invoker(called),
+            invoker=invoker,
             clock=clock,
             ids=ids,
             settings=WorkerSettings(result_commit_delay_s=0.05),
@@ -458,6 +543,18 @@ class Case:
         except InstanceCompletedError:  # the first try has brought it to its end
             assert what in self.repeated
 
+    async def signal(self, operation_id: str, *, is_remote: bool) -> None:
+        """Add one to the counter."""
+        now = SystemClock().now()
+        request = messages.operation(id=SystemIds().new_id(), op="add", input="1", is_signal=True)
+        await self._ask(
+            f"signal {operation_id}",
+            lambda backend: backend.send_message(
+                "@counter@c", messages.request_event(request, now), operation_id=operation_id
+            ),
+            is_remote=is_remote,
+        )
+
     async def _ask(
         self,
         what: str,
@@ -523,6 +620,15 @@ class Case:
     async def _check(self) -> None:
         histories = await self._histories()
         rows = await self._rows(self.names.instances_table)
+        entities = {
+            str(row[PARTITION_KEY]): read_state(str(row["Input"])).state
+            for row in rows
+            if row[PARTITION_KEY].startswith("@")
+        }
+        assert entities == self.scenario.entities, await self._left()
+        for instance_id in entities:
+            assert len(histories[instance_id]) == 3
+        rows = [row for row in rows if row[PARTITION_KEY] not in entities]
         assert len(rows) == self.scenario.instances, await self._left()
         for row in rows:
             history = histories[str(row[PARTITION_KEY])]

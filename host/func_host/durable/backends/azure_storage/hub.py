@@ -376,9 +376,10 @@ class Hub:
                 return
             stored = await self.instances.get(instance_id, fetch_input=False)
             ours = {before.execution_id, record.execution_id}
-            if stored is None and is_entity(instance_id):
-                # Its empty predecessor has been purged, and its history is there: make a row.
-                start, hot.row_etag = start or hot.start, None
+            if is_entity(instance_id):
+                # The history is there, and is what it is: the row is of a batch before, where the
+                # answer to its writing was lost, or its empty predecessor has been purged.
+                start, hot.row_etag = start or hot.start, None if stored is None else stored.etag
                 continue
             if stored is None or stored.record.execution_id not in ours:
                 self.known.drop(instance_id)  # purged or replaced: the row says something newer
