@@ -6,16 +6,25 @@ import inspect
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from func_bindings.metadata import ActivityTrigger, OrchestrationTrigger, SourceLocation
+from func_bindings.metadata import (
+    ActivityTrigger,
+    EntityTrigger,
+    OrchestrationTrigger,
+    SourceLocation,
+)
 from func_host.indexing.functions import FunctionIndex, IndexedFunction
 from func_host.invocation.invoker import Invocation
 from tests.simulation.compiling import compile_program
-from tests.simulation.model import ACTIVITIES, TIMEOUT_S, added
+from tests.simulation.endings import ACTIVITIES, TIMEOUT_S, added
+from tests.simulation.entity_functions import clerk
+from tests.simulation.entity_functions import ledger as ledger_entity
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
 
+    from func_bindings.metadata import Trigger
+    from func_host.invocation.invoker import Steps
     from tests.simulation.chance import Chance
     from tests.simulation.ledger import Ledger
     from tests.simulation.programs import Program
@@ -51,6 +60,7 @@ def index_of(programs: Iterable[Program], ledger: Ledger) -> FunctionIndex:
         [
             *(_activity(name, activities[name]) for name in ACTIVITIES),
             *(_orchestrator(program) for program in programs),
+            *(_entity(function) for function in (clerk, ledger_entity)),
         ]
     )
 
@@ -64,9 +74,11 @@ def _orchestrator(program: Program) -> IndexedFunction:
     return _indexed(program.name, function, OrchestrationTrigger(parameter="context"))
 
 
-def _indexed(
-    name: str, function: Callable[..., Any], trigger: ActivityTrigger | OrchestrationTrigger
-) -> IndexedFunction:
+def _entity(function: Callable[..., Any]) -> IndexedFunction:
+    return _indexed(function.__name__.title(), function, EntityTrigger(parameter="context"))
+
+
+def _indexed(name: str, function: Callable[..., Any], trigger: Trigger) -> IndexedFunction:
     return IndexedFunction(
         name=name,
         function=function,
@@ -98,6 +110,7 @@ class SimulatedInvoker:
         self._chance = chance
         self._ledger = ledger
         self._life = life
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def invoke(self, function: IndexedFunction, values: Mapping[str, object]) -> Any:
         return await self.start(function, values).outcome
@@ -118,6 +131,25 @@ class SimulatedInvoker:
             self._loop.call_later(TIMEOUT_S, self._expire, invocation)
         self._loop.call_later(duration_s, self._end, invocation, value["key"], result, error)
         return invocation
+
+    def start_steps(self, function: IndexedFunction, steps: Steps) -> Invocation:
+        invocation = Invocation(self._loop)
+        if self._life.is_over:
+            return invocation
+        if function.is_async:
+            task = self._loop.create_task(self._go_on(invocation, steps()))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        else:
+            steps()
+            duration_s = self._chance.choice((0.0, 0.0, 0.01, 0.3))
+            self._loop.call_later(duration_s, invocation.end, None, None)
+        return invocation
+
+    async def _go_on(self, invocation: Invocation, rest: Awaitable[Any] | None) -> None:
+        if rest is not None:
+            await rest
+        invocation.end(None, None)
 
     def _expire(self, invocation: Invocation) -> None:
         if not self._life.is_over:

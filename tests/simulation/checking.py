@@ -12,29 +12,43 @@ from func_host.durable.actions import (
     CreateSubOrchestration,
     CreateTimer,
     ScheduleTask,
+    SendEvent,
 )
 from func_host.durable.catalog import AppCatalog
 from func_host.durable.engine.commit import record_of
+from func_host.durable.engine.entities.messages import is_entity
+from func_host.durable.engine.entities.scheduler import read_state
 from func_host.durable.executor import InProcessExecutor
 from func_host.durable.history import (
+    EventSent,
     ExecutionCompleted,
     ExecutionStarted,
     SubOrchestrationInstanceCreated,
     TaskScheduled,
     TimerCreated,
 )
-from tests.simulation.model import Facts, TooManyWaysError, outcomes
+from func_host.durable.worker.entity_session import EntitySession
+from tests.simulation.endings import Facts
+from tests.simulation.model import TooManyWaysError, outcomes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from func_host.durable.actions import OrchestratorAction
+    from func_host.durable.backends.memory.store import StoredData
     from func_host.durable.history import HistoryEvent
+    from func_host.durable.worker.session import Session
     from tests.simulation.ledger import Execution, Run
     from tests.simulation.programs import Program
     from tests.simulation.world import World
 
-_SCHEDULED = (TaskScheduled, TimerCreated, SubOrchestrationInstanceCreated, ExecutionCompleted)
+_SCHEDULED = (
+    TaskScheduled,
+    TimerCreated,
+    SubOrchestrationInstanceCreated,
+    EventSent,
+    ExecutionCompleted,
+)
 _SHOWN_MAX = 5
 
 
@@ -46,7 +60,7 @@ def leftovers(world: World) -> Iterator[str]:
         return
     worker, memory = host.worker, host.memory
     held: dict[str, Any] = {
-        "sessions": [each for each in worker._sessions.values() if each.is_loaded],
+        "sessions": [each for each in worker._sessions.values() if _is_held(each)],
         "suspended orchestrators": host.executor.suspended,
         "processed instances": worker._processing,
         "waiting instances": worker._waiting,
@@ -58,6 +72,8 @@ def leftovers(world: World) -> Iterator[str]:
         "ready instances": memory._dispatcher._ready,
         "watchers": memory._completions._waiting,
         "delayed messages": world.store.delayed,
+        "locked entities": worker._locks._locked,
+        "requests to entities": world.ledger.entities.waiting,
     }
     for what, thing in held.items():
         if thing:
@@ -65,10 +81,29 @@ def leftovers(world: World) -> Iterator[str]:
     for instance_id, stored in world.store.instances.items():
         if stored.record.parked is not None:
             yield f"promise 8: '{instance_id}' is parked: {stored.record.parked}"
+        if is_entity(instance_id):
+            yield from _left_in_entity(instance_id, stored)
+            continue
         if not stored.record.runtime_status.is_terminal:
             yield f"promise 9: '{instance_id}' is {stored.record.runtime_status.value}"
         if stored.messages or stored.open_activities:
             yield f"promise 3: '{instance_id}' has ended, but is left with {stored}"
+
+
+def _is_held(session: Session | EntitySession) -> bool:
+    """Tell whether a session is more than the memory of an entity that has nothing to do."""
+    if isinstance(session, EntitySession):
+        return not session.is_idle
+    return session.is_loaded
+
+
+def _left_in_entity(instance_id: str, stored: StoredData) -> Iterator[str]:
+    if stored.messages or stored.open_activities:
+        yield f"promise 4: '{instance_id}' is left with {stored}"
+    state = read_state(stored.record.input)
+    buffered = [each.buffered for each in state.sorter.received_from_instance.values()]
+    if state.locked_by is not None or state.queue or any(buffered):
+        yield f"promise 4: at rest '{instance_id}' is still {state}"
 
 
 def broken_promises(world: World, programs: tuple[Program, ...]) -> Iterator[str]:
@@ -89,6 +124,9 @@ def _lost(world: World) -> Iterator[str]:
     for key in world.acknowledged:
         if key not in keys:
             yield f"promise 1: the start {key} was acknowledged and is gone"
+    for key in world.signalled:
+        if key not in world.ledger.entities.effects:
+            yield f"promise 1: the signal {key} was acknowledged and is gone"
     for run, name, value in world.raised:
         runs = [each for each in world.ledger.runs if each.instance_id == run.instance_id]
         if not any((name, value) in each.events for each in runs):
@@ -112,6 +150,8 @@ def _unexpected_outcome(run: Run, program: Program, world: World) -> Iterator[st
             key: [child.outcome for child in children]
             for key, children in world.ledger.children.items()
         },
+        operations=world.ledger.entities.inputs,
+        effects=world.ledger.entities.effects,
         orchestrators=world.index.orchestrator_names,
         termination_reasons=tuple(dict.fromkeys(run.terminations)),
     )
@@ -173,6 +213,7 @@ def _is_record_of(action: OrchestratorAction, event: HistoryEvent) -> bool:
         assert isinstance(action, CompleteOrchestration)
         return bool(recorded.result == event.result and recorded.event_id == event.event_id)
     assert isinstance(
-        action, ScheduleTask | CreateTimer | CreateSubOrchestration | CompleteOrchestration
+        action,
+        ScheduleTask | CreateTimer | CreateSubOrchestration | SendEvent | CompleteOrchestration,
     )
     return bool(recorded == event)

@@ -1,16 +1,17 @@
-"""Draws random programs, and a plan of what goes wrong while they run."""
+"""Draws random programs."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from func_host.durable.worker.settings import WorkerSettings
 from tests.simulation.chance import stream
+from tests.simulation.generating_entities import OperationDraw, draw_entities
+from tests.simulation.operations import UNHEARD_ENTITY
 from tests.simulation.programs import (
     DAY_S,
     UNHEARD,
     Act,
+    Again,
     All,
     Await,
     Begin,
@@ -21,10 +22,15 @@ from tests.simulation.programs import (
     Finally,
     First,
     Join,
+    Keep,
+    Lock,
+    Operate,
     Program,
     Race,
+    Refused,
     Repeat,
     Retry,
+    Signal,
     Statement,
     Status,
     Timer,
@@ -32,6 +38,8 @@ from tests.simulation.programs import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tests.simulation.chance import Chance
 
 EVENT_NAMES = ("alpha", "beta")
@@ -47,16 +55,29 @@ def draw_programs(seed: int) -> tuple[Program, ...]:
     count = chance.randint(1, 4)
     names = [f"program_{index}" for index in range(count)]
     has_days = chance.random() < 0.25
+    entities = draw_entities(seed)
     return tuple(
-        _ProgramDraw(chance, names[index + 1 :], has_days=has_days and index == 0).program(name)
+        _ProgramDraw(
+            chance, names[index + 1 :], entities, has_days=has_days and index == 0
+        ).program(name)
         for index, name in enumerate(names)
     )
 
 
 class _ProgramDraw:
-    def __init__(self, chance: Chance, children: list[str], *, has_days: bool) -> None:
+    def __init__(
+        self,
+        chance: Chance,
+        children: list[str],
+        entities: Sequence[str],
+        *,
+        has_days: bool,
+    ) -> None:
         self._chance = chance
         self._children = children
+        self._operations = OperationDraw(chance, entities, children)
+        self._has_entities = bool(entities)
+        self._locked: tuple[str, ...] = ()
         self._has_days = has_days
         self._slots = 0
         self._races_left = 3
@@ -68,6 +89,10 @@ class _ProgramDraw:
             self._has_days = False
             self._races_left = 1
         body = self._block(chance.randint(1, 4), depth=0)
+        if generations > 1 and self._has_entities and chance.random() < 0.3:
+            body = (*body, self._lock(0, ends_with=(Again(),)))
+        if self._has_entities and chance.random() < 0.15:
+            body = (*body, Keep(self._operations.some_entities(), chance.random() < 0.6))
         if chance.random() < 0.1:
             body = (*body, Fail(f"{name} fails"))
         return Program(
@@ -96,9 +121,51 @@ class _ProgramDraw:
                 drawn = [Finally(self._block(chance.randint(1, 2), depth + 1))]
             case "repeat":
                 drawn = [self._repeat(depth)]
+            case _ if self._has_entities and chance.random() < 0.4:
+                drawn = [self._about_entities(depth)]
             case _:
                 drawn = [Await(self._call(0))]
         return drawn
+
+    def _about_entities(self, depth: int) -> Statement:
+        chance, draw = self._chance, self._operations
+        drawn = chance.random()
+        if self._locked:
+            return self._in_section(drawn)
+        if drawn < 0.35 and depth < 2:
+            return self._lock(depth)
+        if drawn < 0.65:
+            return Signal(draw.entity(), draw.operation(), draw.delay_s())
+        return Await(self._operate())
+
+    def _lock(self, depth: int, ends_with: tuple[Statement, ...] = ()) -> Lock:
+        """Lock some entities; inside, one call after the other is made to them."""
+        saved = self._has_days
+        self._has_days = False
+        self._locked = self._operations.some_entities()
+        body = self._block(self._chance.randint(1, 3), depth + 1)
+        lock = Lock(self._locked, (*body, *ends_with))
+        self._locked = ()
+        self._has_days = saved
+        return lock
+
+    def _in_section(self, drawn: float) -> Statement:
+        draw = self._operations
+        held = self._chance.choice(self._locked)
+        other = draw.other_entity(self._locked)
+        if drawn < 0.1:
+            return Refused(self._chance.choice(("signal", "lock", "program_0")), held)
+        if drawn < 0.3 and other is not None:
+            if self._chance.random() < 0.3:
+                return Refused("call", other)
+            return Signal(other, draw.operation(), draw.delay_s())
+        return Await(Operate(held, draw.operation()))
+
+    def _operate(self) -> Operate:
+        draw = self._operations
+        if self._chance.random() < 0.03:
+            return Operate(UNHEARD_ENTITY, draw.operation())
+        return Operate(draw.entity(), draw.operation())
 
     def _begin(self, depth: int) -> list[Statement]:
         """Begin a task, and maybe join it once, twice or never."""
@@ -134,10 +201,12 @@ class _ProgramDraw:
     # Calls
 
     def _call(self, depth: int) -> Call:
+        if self._has_entities and not self._locked and self._chance.random() < 0.15:
+            return self._operate()
         drawn = self._chance.random()
         if drawn < 0.45:
             return self._act()
-        if drawn < 0.6 and self._children:
+        if drawn < 0.6 and self._children and not self._locked:
             return self._child()
         if drawn < 0.72:
             return self._timer()
@@ -185,51 +254,3 @@ class _ProgramDraw:
     def _retry(self) -> Retry:
         chance = self._chance
         return Retry(chance.randint(1, 3), chance.choice((1, 500, 30_000)), chance.choice((1, 2)))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """What goes wrong, and how often; nothing does after `faults_until_s`."""
-
-    faults_until_s: float
-    crash_rate: float
-    unavailable_rate: float
-    redelivery_rate: float
-    latency_max_s: float
-    crash_times_s: tuple[float, ...]
-    restart_times_s: tuple[float, ...]
-    starts: int
-    replace_rate: float
-    terminate_rate: float
-    suspend_rate: float
-    again_rate: float
-    worker: WorkerSettings
-
-
-def draw_plan(seed: int) -> Plan:
-    """Draw how rough the world is: some seeds are calm, some are not."""
-    chance = stream(seed, "plan")
-    until_s = chance.choice((1.0, 10.0, 100.0, 4_000.0))
-    is_rough = chance.random() < 0.85
-    crashes = chance.choice((0, 1, 2, 4)) if is_rough else 0
-    restarts = chance.choice((0, 0, 1, 2))
-    return Plan(
-        faults_until_s=until_s,
-        crash_rate=chance.choice((0.0, 0.01, 0.04)) if is_rough else 0.0,
-        unavailable_rate=chance.choice((0.0, 0.02, 0.1)) if is_rough else 0.0,
-        redelivery_rate=chance.choice((0.0, 0.0, 0.05)) if is_rough else 0.0,
-        latency_max_s=chance.choice((0.0, 0.001, 0.05, 1.0)),
-        crash_times_s=tuple(round(chance.uniform(0, until_s), 6) for _ in range(crashes)),
-        restart_times_s=tuple(round(chance.uniform(0, until_s), 6) for _ in range(restarts)),
-        starts=chance.randint(1, 4),
-        replace_rate=chance.choice((0.0, 0.0, 0.3)),
-        terminate_rate=chance.choice((0.0, 0.0, 0.1, 0.3)),
-        suspend_rate=chance.choice((0.0, 0.1, 0.3)),
-        again_rate=chance.choice((0.0, 0.3)),
-        worker=WorkerSettings(
-            max_concurrent_activities=chance.choice((1, 2, 10)),
-            max_concurrent_orchestrators=chance.choice((1, 2, 100)),
-            session_cache_size=chance.choice((0, 1, 3, 100)),
-            result_commit_delay_s=chance.choice((0.0, 0.01, 0.2)),
-        ),
-    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import TYPE_CHECKING
 from weakref import WeakSet
 
@@ -10,6 +11,7 @@ from func_host.config.durable_task import OverridableStates
 from func_host.durable.backends.memory import MemoryBackend
 from func_host.durable.catalog import AppCatalog
 from func_host.durable.client import TaskHubClient
+from func_host.durable.entity_executor import EntityExecutor
 from func_host.durable.executor import InProcessExecutor
 from func_host.durable.links import ManagementLinks
 from func_host.durable.racing import unless
@@ -19,13 +21,18 @@ from tests.simulation.chance import SeededIds, stream
 from tests.simulation.store import FaultyBackend, Life
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from func_bindings.durable.entities import EntityId
     from func_host.clock import Clock
     from func_host.durable.backends.memory import MemoryStore
     from func_host.durable.engine.replay import OrchestratorRun
+    from func_host.durable.entity_executor import BatchResult, Operation
     from func_host.durable.history import ExecutionStarted
     from func_host.indexing.functions import FunctionIndex
-    from tests.simulation.generating import Plan
+    from tests.simulation.entity_ledger import EntityLedger
     from tests.simulation.ledger import Ledger
+    from tests.simulation.plans import Plan
 
 DRAIN_S = 30.0
 LINKS = ManagementLinks(origin="http://localhost", task_hub="simulation")
@@ -48,6 +55,30 @@ class WatchedExecutor(InProcessExecutor):
     def suspended(self) -> list[str]:
         """The orchestrators that have been started and not closed, by name."""
         return sorted(run._steps.name for run in self._runs if run._routine is not None)
+
+
+class WatchedEntityExecutor(EntityExecutor):
+    """The production executor of entities, which tells what runs."""
+
+    def __init__(
+        self,
+        catalog: AppCatalog,
+        invoker: SimulatedInvoker,
+        clock: Clock,
+        ids: SeededIds,
+        ledger: EntityLedger,
+    ) -> None:
+        super().__init__(catalog, invoker, clock, ids)
+        self._ledger = ledger
+
+    async def run(
+        self, entity: EntityId, state: str | None, operations: Sequence[Operation]
+    ) -> BatchResult:
+        keys = [json.loads(operation.input or "null")["key"] for operation in operations]
+        self._ledger.batch_began(str(entity))
+        result = await super().run(entity, state, operations)
+        self._ledger.batch_ended(str(entity), keys)
+        return result
 
 
 class SimulatedHost:
@@ -74,6 +105,7 @@ class SimulatedHost:
         self.memory = MemoryBackend(store, clock)
         self.backend = FaultyBackend(
             self.memory,
+            store,
             plan=plan,
             chance=stream(seed, "store", number),
             clock=clock,
@@ -83,13 +115,15 @@ class SimulatedHost:
         catalog = AppCatalog(index)
         self.executor = WatchedExecutor(catalog, store_inputs=True)
         ids = SeededIds(stream(seed, "ids", number))
+        invoker = SimulatedInvoker(
+            loop, chance=stream(seed, "activities", number), ledger=ledger, life=self.life
+        )
         self.worker = DurableWorker(
             backend=self.backend,
             executor=self.executor,
+            entities=WatchedEntityExecutor(catalog, invoker, clock, ids, ledger.entities),
             catalog=catalog,
-            invoker=SimulatedInvoker(
-                loop, chance=stream(seed, "activities", number), ledger=ledger, life=self.life
-            ),
+            invoker=invoker,
             clock=clock,
             ids=ids,
             settings=plan.worker,
@@ -100,6 +134,7 @@ class SimulatedHost:
                 clock=clock,
                 ids=ids,
                 orchestrators=index,
+                entities=index,
                 links=LINKS,
                 overridable_states=states,
             )
@@ -111,6 +146,7 @@ class SimulatedHost:
         loop = asyncio.get_running_loop()
         async with self.memory:
             self._ledger.trace(f"host {self._number} is up")
+            self._ledger.entities.host_began()
             work = loop.create_task(self.worker.run())
             work.add_done_callback(self._note_end)
             try:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from func_bindings.durable.status import OrchestrationRuntimeStatus
 from func_host.durable.codec import encode_history, encode_message
+from func_host.durable.engine.entities.messages import is_entity
 from func_host.durable.history import (
     EventRaised,
     ExecutionCompleted,
@@ -30,7 +31,8 @@ from func_host.durable.history import (
     TimerCreated,
     TimerFired,
 )
-from tests.simulation.model import Outcome
+from tests.simulation.endings import Outcome
+from tests.simulation.entity_ledger import EntityLedger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from func_host.clock import Clock
     from func_host.durable.backend import Commit
     from func_host.durable.history import HistoryEvent, MessageEvent
+    from tests.simulation.entity_batches import Ran
 
 
 @dataclass(slots=True, eq=False)
@@ -106,7 +109,7 @@ class _Call:
 class Ledger:
     """Everything durable that has happened, in order."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, *, keeps_order: bool) -> None:
         self.violations: list[str] = []
         self.runs: list[Run] = []
         self.children: dict[str, list[Run]] = {}
@@ -114,6 +117,7 @@ class Ledger:
         self.on_created: Callable[[Run], None] = lambda _: None
         self.on_over: Callable[[Run], None] = lambda _: None
         self.lines: list[str] | None = None
+        self.entities = EntityLedger(clock, self, keeps_order=keeps_order)
         self._clock = clock
         self._hash = hashlib.blake2b(digest_size=16)
         self._executions: dict[str, Execution] = {}
@@ -176,31 +180,52 @@ class Ledger:
         self._openings[f"{run.key}/{value['generation']}"] = execution
         return execution
 
-    def sent(self, instance_id: str, event: MessageEvent) -> None:
-        """Note a message of a client."""
+    def is_current(self, instance_id: str, execution_id: str) -> bool:
+        """Tell whether an execution is that of its instance, and has not ended."""
         run = self._current[instance_id]
+        return not run.is_over and run.executions[-1].execution_id == execution_id
+
+    def sent(self, instance_id: str, event: MessageEvent) -> None:
+        """Note a message of a client, or of the worker itself."""
         self.trace(f"sent {instance_id} {encode_message(event).decode()}")
+        if is_entity(instance_id):
+            assert isinstance(event, EventRaised)
+            self.entities.sent_from_outside(instance_id, event)
+            return
+        run = self._current[instance_id]
         if isinstance(event, EventRaised):
             run.events.append((event.name.lower(), json.loads(event.input or "null")))
         elif isinstance(event, ExecutionTerminated):
             run.terminations.append(event.input or "")
 
-    def committed(self, commit: Commit) -> None:
-        """Note a step."""
+    def committed(self, commit: Commit, ran: Ran) -> None:
+        """Note a step, which for an entity is about operations that ran."""
         self.trace(_text_of(commit))
         for message_id in commit.consumed:
             if message_id in self._consumed:
                 self.violate(f"promise 3: message {message_id} was consumed twice by {commit}")
             self._consumed.add(message_id)
-        execution = self._execution_of(commit)
-        for event in commit.events:
-            self._apply(execution, event)
         for outgoing in commit.outbox:
             if isinstance(outgoing.event, ExecutionStarted):
                 child = self.created(outgoing.event)
                 self.children.setdefault(child.name_of_start, []).append(child)
+        if is_entity(commit.instance_id):
+            self.entities.committed(commit, ran)
+        else:
+            self._step_committed(commit)
+
+    def _step_committed(self, commit: Commit) -> None:
+        execution = self._execution_of(commit)
+        for event in commit.events:
+            self._apply(execution, event)
+        for outgoing in commit.outbox:
+            if isinstance(outgoing.event, EventRaised):
+                self.entities.sent(commit.instance_id, outgoing.instance_id, outgoing.event)
         run = execution.run
-        if commit.status.runtime_status.is_terminal and not run.is_over:
+        has_ended = commit.status.runtime_status.is_terminal
+        if has_ended or execution.execution_id != commit.fence.execution_id:
+            self.entities.execution_ended(commit.fence.execution_id)
+        if has_ended and not run.is_over:
             run.outcome = _outcome(commit, execution)
             self.on_over(run)
 

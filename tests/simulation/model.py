@@ -1,23 +1,42 @@
 """The plain interpreter: what a program may end with, without engine, history or time.
 
 It walks the tree once per way in which races can go. What the world did is given as facts: which
-events were stored for the run, in which order, and how each child ended. Two rules say nearly all:
-the n-th wait for a name gets the n-th event of that name, and what an orchestrator noted decides
-what it asks for next.
+events were stored for the run, in which order, how each child ended, and what entities have done.
+Two rules say nearly all: the n-th wait for a name gets the n-th event of that name, and what an
+orchestrator noted decides what it asks for next.
 """
 
 from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from tests.simulation.choosing import Choices
-from tests.simulation.compiling import CLEANUP, digest
+from tests.simulation.endings import (
+    ACTIVITIES,
+    NOT_FOUND,
+    TASK_FAILED,
+    TIMED_OUT,
+    TIMED_OUT_TEXT,
+    UNHEARD_TEXT,
+    Done,
+    Failed,
+    Never,
+    Outcome,
+    added,
+    failure_reason,
+    takes_days,
+    task_failure,
+    unknown,
+)
+from tests.simulation.frames import CLEANUP, amount_of, digest
+from tests.simulation.operations import UNHEARD_ENTITY, operation_input
 from tests.simulation.programs import (
     DAY_S,
     UNHEARD,
     Act,
+    Again,
     All,
     Await,
     Begin,
@@ -27,78 +46,26 @@ from tests.simulation.programs import (
     Finally,
     First,
     Join,
+    Keep,
+    Lock,
+    Operate,
     Race,
+    Refused,
     Repeat,
+    Signal,
     Status,
     Timer,
     Try,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
+    from tests.simulation.endings import Ending, Facts
+    from tests.simulation.operations import Operation
     from tests.simulation.programs import Call, Program, Statement
 
 PATHS_MAX = 4_000
-ACTIVITIES = ("add", "fail", "flaky", "nothing", "slow")
-TIMEOUT_S = 5.0
-NOT_FOUND = "func_bindings.errors.FunctionNotFoundError"
-TIMED_OUT = "func_bindings.errors.FunctionTimeoutError"
-TIMED_OUT_TEXT = (
-    f"Function 'slow' ran longer than functionTimeout in host.json allows: {TIMEOUT_S:g} s."
-)
-TASK_FAILED = "func_bindings.errors.TaskFailedError"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """How a run ended: `result` is JSON, or plain text where it failed or was terminated."""
-
-    status: str
-    result: Any
-    custom_status: str | None = None
-    failure: tuple[str, str] | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
-    """What the world did to a run.
-
-    The last two only save work: ways that have already gone elsewhere than the run did are not
-    followed to their end. They are what each generation began with, and what the last one noted.
-    """
-
-    key: str
-    total: int
-    events: Mapping[str, Sequence[Any]]
-    children: Mapping[str, Sequence[Outcome | None]]
-    orchestrators: Sequence[str] = ()
-    termination_reasons: Sequence[str] = ()
-    generation_totals: Sequence[int] = ()
-    last_notes: Sequence[Any] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class _Done:
-    value: Any
-    reads: tuple[tuple[str, int], ...] = ()
-    is_soon: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class _Failed:
-    kind: str
-    text: str
-    reason: str
-    is_soon: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class _Never:
-    is_soon: bool = False
-
-
-_Ending: TypeAlias = _Done | _Failed | _Never
 
 
 class TooManyWaysError(Exception):
@@ -111,6 +78,10 @@ class _StuckError(Exception):
 
 class _ElsewhereError(Exception):
     """This path is not the one that the run went."""
+
+
+class _AgainError(Exception):
+    """The program continues as new before its end."""
 
 
 class _RaisedError(Exception):
@@ -155,14 +126,15 @@ class _Interpreter:
     noted: list[Any] = field(default_factory=list[Any])
     events: dict[str, Sequence[Any]] = field(default_factory=dict[str, Any])
     waits: dict[str, _Waits] = field(default_factory=dict[str, _Waits])
-    slots: dict[int, _Ending] = field(default_factory=dict[int, Any])
+    slots: dict[int, Ending] = field(default_factory=dict[int, Any])
 
     def run(self) -> Outcome:
         self.total = self.facts.total
         self.events = dict(self.facts.events)
         while True:
             try:
-                self._block(self.program.body)
+                with suppress(_AgainError):
+                    self._block(self.program.body)
             except _RaisedError as error:
                 return self._failed(error)
             if self.generation + 1 >= self.program.generations:
@@ -233,6 +205,23 @@ class _Interpreter:
                 self.custom_status = text
             case Try() | Finally() | Repeat():
                 self._nested(statement)
+            case Signal() | Lock() | Refused() | Again() | Keep():
+                self._about_entities(statement)
+
+    def _about_entities(self, statement: Signal | Lock | Refused | Again | Keep) -> None:
+        """Do what has to do with entities: a lock is granted sooner or later."""
+        match statement:
+            case Signal(operation=operation):
+                self._sent(operation)
+            case Lock(entities=entities, body=body):
+                self.noted.append(["locked", *sorted(set(entities))])
+                self._block(body)
+            case Refused(what=what):
+                self.noted.append(["refused", what])
+            case Again() if self.generation + 1 < self.program.generations:
+                raise _AgainError
+            case Again() | Keep():
+                pass
 
     def _nested(self, statement: Try | Finally | Repeat) -> None:
         match statement:
@@ -263,139 +252,141 @@ class _Interpreter:
         if raised is not None:
             raise raised
 
-    def _value(self, ending: _Ending) -> Any:
+    def _value(self, ending: Ending) -> Any:
         match ending:
-            case _Done(value=value):
+            case Done(value=value):
                 self._see(ending)
                 return value
-            case _Failed(kind=kind, text=text, reason=reason):
+            case Failed(kind=kind, text=text, reason=reason):
                 raise _RaisedError(kind, text, reason, is_task=True)
-            case _Never():
+            case Never():
                 raise _StuckError
 
-    def _plain(self, ending: _Ending) -> Any:
+    def _plain(self, ending: Ending) -> Any:
         match ending:
-            case _Failed(kind=kind, text=text):
+            case Failed(kind=kind, text=text):
                 return ["failed", kind, text]
             case _:
                 return self._value(ending)
 
-    def _see(self, done: _Done) -> None:
+    def _see(self, done: Done) -> None:
         for name, number in done.reads:
             self.waits[name].served = max(self.waits[name].served, number + 1)
 
     # Tasks
 
-    def _begin(self, call: Call) -> _Ending:
+    def _begin(self, call: Call) -> Ending:
         match call:
             case Act():
                 ending = self._act(call)
             case Child():
                 ending = self._child(call)
             case Timer(seconds=seconds):
-                ending = _Done(None, is_soon=seconds < DAY_S)
+                ending = Done(None, is_soon=seconds < DAY_S)
             case Event(name=name):
                 ending = self._event(name)
             case All(parts=parts):
                 ending = self._all([self._begin(part) for part in parts])
             case First(parts=parts):
                 ending = self._first_of([self._begin(part) for part in parts])
+            case Operate():
+                ending = self._operate(call)
         return ending
 
-    def _act(self, act: Act) -> _Ending:
+    def _act(self, act: Act) -> Ending:
         self.calls += 1
         call = self.calls
         attempts = 1 if act.retry is None else act.retry.attempts
         match act.behaviour:
             case "add":
-                ending: _Ending = _Done(added(call, digest(self.total, self.noted)))
+                ending: Ending = Done(added(call, digest(self.total, self.noted)))
             case "nothing":
-                ending = _Done(None)
+                ending = Done(None)
             case "flaky" if act.failures < attempts:
-                ending = _Done(call)
+                ending = Done(call)
             case "fail" | "flaky":
-                ending = _task_failure(act.behaviour, "ValueError", f"planned {call}")
+                ending = task_failure(act.behaviour, "ValueError", f"planned {call}")
             case "slow":
-                ending = _task_failure("slow", TIMED_OUT, TIMED_OUT_TEXT)
-            case unknown:
-                text = _unknown(unknown, "activity", ACTIVITIES)
-                ending = _task_failure(unknown, NOT_FOUND, text)
+                ending = task_failure("slow", TIMED_OUT, TIMED_OUT_TEXT)
+            case other:
+                text = unknown(other, "activity", ACTIVITIES)
+                ending = task_failure(other, NOT_FOUND, text)
         return ending
 
-    def _child(self, child: Child) -> _Ending:
+    def _child(self, child: Child) -> Ending:
         """Take the ending from the facts: a child is a run of its own, and judged as one."""
         self.calls += 1
         if child.program == UNHEARD:
-            text = _unknown(UNHEARD, "orchestrator", self.facts.orchestrators)
-            return _Failed(NOT_FOUND, text, text)
+            text = unknown(UNHEARD, "orchestrator", self.facts.orchestrators)
+            return Failed(NOT_FOUND, text, text)
         key = f"{self.facts.key}/{self.generation}/{self.calls}"
         ended = [outcome for outcome in self.facts.children.get(key, ()) if outcome is not None]
         attempts = 1 if child.retry is None else child.retry.attempts
         for outcome in ended:
             if outcome.status == "Completed":
-                return _Done(outcome.result, is_soon=False)
+                return Done(outcome.result, is_soon=False)
         if len(ended) < attempts:
-            return _Never()
+            return Never()
         last = ended[-1]
         kind, text = last.failure or ("", last.result)
-        return _Failed(kind, text, last.result, is_soon=False)
+        return Failed(kind, text, last.result, is_soon=False)
 
-    def _event(self, name: str) -> _Ending:
+    def _operate(self, operate: Operate) -> Ending:
+        """Take the answer from the facts: what it must be is judged where the entity commits."""
+        key = self._sent(operate.operation)
+        if operate.entity == UNHEARD_ENTITY:
+            return Failed(NOT_FOUND, UNHEARD_TEXT, UNHEARD_TEXT, is_soon=False)
+        effect = self.facts.effects.get(key)
+        if effect is None:
+            return Never()
+        if effect.failure is None:
+            return Done(effect.result, is_soon=False)
+        reason = failure_reason(operate.entity, operate.operation.name, effect.failure)
+        return Failed("ValueError", effect.failure, reason, is_soon=False)
+
+    def _sent(self, operation: Operation) -> str:
+        """Give the key of what is sent to an entity; it has arrived as it should."""
+        self.calls += 1
+        key = f"{self.facts.key}/{self.generation}/{self.calls}"
+        amount = amount_of(digest(self.total, self.noted))
+        if self.facts.operations.get(key) != operation_input(key, amount, operation):
+            raise _ElsewhereError
+        return key
+
+    def _event(self, name: str) -> Ending:
         waits = self.waits.setdefault(name, _Waits())
         number = waits.asked
         waits.asked += 1
         events = self.events.get(name, ())
         if number >= len(events):
-            return _Never()
-        return _Done(events[number], ((name, number),), is_soon=False)
+            return Never()
+        return Done(events[number], ((name, number),), is_soon=False)
 
-    def _all(self, endings: list[_Ending]) -> _Ending:
-        failures = [ending for ending in endings if isinstance(ending, _Failed)]
+    def _all(self, endings: list[Ending]) -> Ending:
+        failures = [ending for ending in endings if isinstance(ending, Failed)]
         if failures:
             return failures[self.choices.choose(len(failures))]
-        done = [ending for ending in endings if isinstance(ending, _Done)]
+        done = [ending for ending in endings if isinstance(ending, Done)]
         if len(done) < len(endings):
-            return _Never()
+            return Never()
         reads = tuple(read for ending in done for read in ending.reads)
         is_soon = all(ending.is_soon for ending in done)
-        return _Done([ending.value for ending in done], reads, is_soon=is_soon)
+        return Done([ending.value for ending in done], reads, is_soon=is_soon)
 
-    def _first_of(self, endings: list[_Ending]) -> _Ending:
-        if all(isinstance(ending, _Never) for ending in endings):
-            return _Never()
+    def _first_of(self, endings: list[Ending]) -> Ending:
+        if all(isinstance(ending, Never) for ending in endings):
+            return Never()
         _, winner = self._first(endings)
-        if isinstance(winner, _Failed):
-            return _Done(["failed", winner.kind, winner.text], is_soon=winner.is_soon)
+        if isinstance(winner, Failed):
+            return Done(["failed", winner.kind, winner.text], is_soon=winner.is_soon)
         return winner
 
-    def _first(self, endings: list[_Ending]) -> tuple[int, _Ending]:
+    def _first(self, endings: list[Ending]) -> tuple[int, Ending]:
         """Choose who may be first: days never win against what takes hours at most."""
-        some = [index for index, ending in enumerate(endings) if not isinstance(ending, _Never)]
+        some = [index for index, ending in enumerate(endings) if not isinstance(ending, Never)]
         if not some:
             raise _StuckError
         if any(endings[index].is_soon for index in some):
-            some = [index for index in some if not _takes_days(endings[index])]
+            some = [index for index in some if not takes_days(endings[index])]
         index = some[self.choices.choose(len(some))]
         return index, endings[index]
-
-
-def _takes_days(ending: _Ending) -> bool:
-    return isinstance(ending, _Done) and not ending.is_soon and ending.value is None
-
-
-def _task_failure(activity: str, kind: str, text: str) -> _Failed:
-    reason = f"Activity function '{activity}' failed: {kind.rpartition('.')[2]}: {text}"
-    return _Failed(kind, text, reason)
-
-
-def added(call: int, total: int) -> int:
-    """Give what the activity `add` answers."""
-    return (total * 31 + call) % 1_000_003
-
-
-def _unknown(name: str, kind: str, known: Sequence[str]) -> str:
-    names = ", ".join(f"'{each}'" for each in known)
-    return (
-        f"The function '{name}' doesn't exist, is disabled, or is not an {kind} function. "
-        f"Additional info: The following are the known {kind} functions: {names}."
-    )

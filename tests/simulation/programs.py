@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from tests.simulation.operations import Operation
 
 DAY_S = 86_400.0
 UNHEARD = "unheard"
@@ -59,7 +62,15 @@ class First:
     parts: tuple[Call, ...]
 
 
-Call: TypeAlias = Act | Child | Timer | Event | All | First
+@dataclass(frozen=True, slots=True)
+class Operate:
+    """Call an entity."""
+
+    entity: str
+    operation: Operation
+
+
+Call: TypeAlias = Act | Child | Timer | Event | All | First | Operate
 """What makes a task."""
 
 
@@ -121,7 +132,60 @@ class Repeat:
     body: tuple[Statement, ...]
 
 
-Statement: TypeAlias = Await | Begin | Join | Race | Try | Finally | Fail | Status | Repeat
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """Signal an entity, now or after a while."""
+
+    entity: str
+    operation: Operation
+    delay_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """Lock entities, and work inside."""
+
+    entities: tuple[str, ...]
+    body: tuple[Statement, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Inside of a lock: ask for what is not allowed there; the entity is one that fits."""
+
+    what: str
+    entity: str
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """Continue as new, from where it stands, unless this is the last generation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """The end of a program that never gives its lock back, and maybe never waits for it."""
+
+    entities: tuple[str, ...]
+    is_awaited: bool
+
+
+Statement: TypeAlias = (
+    Await
+    | Begin
+    | Join
+    | Race
+    | Try
+    | Finally
+    | Fail
+    | Status
+    | Repeat
+    | Signal
+    | Lock
+    | Refused
+    | Again
+    | Keep
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +213,7 @@ def _count_statement(statement: Statement, times: int, counts: dict[str, int]) -
         case Race(parts=parts):
             for part in parts:
                 _count_call(part, times, counts)
-        case Try(body=body) | Finally(body=body):
+        case Try(body=body) | Finally(body=body) | Lock(body=body):
             for inner in body:
                 _count_statement(inner, times, counts)
         case Repeat(times=repeats, body=body):

@@ -18,8 +18,9 @@ from func_host.testing.simulation import (
 )
 from tests.simulation.checking import broken_promises, leftovers
 from tests.simulation.compiling import source_of
-from tests.simulation.generating import draw_plan, draw_programs
+from tests.simulation.generating import draw_programs
 from tests.simulation.ledger import Ledger
+from tests.simulation.plans import draw_plan
 from tests.simulation.world import World
 
 if TYPE_CHECKING:
@@ -51,11 +52,12 @@ def simulate(seed: int, lines: list[str] | None = None) -> Report:
         SimulationError: A promise was broken.
     """
     programs = draw_programs(seed)
+    plan = draw_plan(seed)
     loop = VirtualTimeLoop(TURNS_MAX)
-    ledger = Ledger(LoopClock(loop))
+    ledger = Ledger(LoopClock(loop), keeps_order=plan.keeps_order)
     ledger.lines = lines
     ledger.on_violation = loop.stop
-    world = World(seed, programs, draw_plan(seed), LoopClock(loop), ledger)
+    world = World(seed, programs, plan, LoopClock(loop), ledger)
     problems: list[str] = []
     # Virtual time never jumps, so that a look at the clock every few seconds would find nothing.
     with _listening(ledger), patch.object(dispatch, "WAIT_MAX_S", 3_600.0):
@@ -90,6 +92,7 @@ def _leaf(errors: ExceptionGroup[Exception]) -> Exception:
 
 def _waiting(ledger: Ledger) -> str:
     waiting = [run.describe() for run in ledger.unfinished()]
+    waiting += ledger.entities.waiting
     return f"Unfinished: {'; '.join(waiting) or 'none'}."
 
 

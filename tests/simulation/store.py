@@ -6,15 +6,18 @@ host's calls never come back with a result. What takes effect is told to the led
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Self, TypeVar
 
 from func_host.durable.backend import BackendUnavailableError, StaleCommitError
 from func_host.durable.backends.no_dead_letters import NoDeadLetters
 from func_host.durable.backends.one_host import OneHost
+from func_host.durable.history import EventRaised
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+    from datetime import datetime
     from types import TracebackType
 
     from func_host.clock import Clock
@@ -25,15 +28,17 @@ if TYPE_CHECKING:
         InstancePage,
         InstanceQuery,
         InstanceRecord,
+        OutgoingMessage,
         RequestCount,
         StoredInstance,
         WorkItem,
     )
-    from func_host.durable.backends.memory import MemoryBackend
+    from func_host.durable.backends.memory import MemoryBackend, MemoryStore
     from func_host.durable.history import ExecutionStarted, HistoryEvent, MessageEvent
     from tests.simulation.chance import Chance
-    from tests.simulation.generating import Plan
+    from tests.simulation.entity_batches import Ran
     from tests.simulation.ledger import Ledger
+    from tests.simulation.plans import Plan
 
 T = TypeVar("T")
 
@@ -61,6 +66,7 @@ class FaultyBackend(NoDeadLetters, OneHost):
     def __init__(
         self,
         inner: MemoryBackend,
+        store: MemoryStore,
         *,
         plan: Plan,
         chance: Chance,
@@ -69,6 +75,7 @@ class FaultyBackend(NoDeadLetters, OneHost):
         life: Life,
     ) -> None:
         self._inner = inner
+        self._store = store
         self._plan = plan
         self._chance = chance
         self._clock = clock
@@ -77,7 +84,7 @@ class FaultyBackend(NoDeadLetters, OneHost):
 
     @property
     def features(self) -> BackendFeatures:
-        return self._inner.features
+        return replace(self._inner.features, keeps_order=self._plan.keeps_order)
 
     def request_counts(self) -> Sequence[RequestCount]:
         return self._inner.request_counts()
@@ -138,25 +145,56 @@ class FaultyBackend(NoDeadLetters, OneHost):
 
         await self._write("create", write)
 
-    async def send_message(self, instance_id: str, event: MessageEvent) -> None:
+    async def send_message(
+        self,
+        instance_id: str,
+        event: MessageEvent,
+        *,
+        visible_at: datetime | None = None,
+        operation_id: str | None = None,
+    ) -> None:
         async def write() -> None:
-            await self._inner.send_message(instance_id, event)
-            self._ledger.sent(instance_id, event)
+            before = self._store.last_message_id
+            await self._inner.send_message(
+                instance_id, event, visible_at=visible_at, operation_id=operation_id
+            )
+            if self._store.last_message_id != before:
+                self._ledger.sent(instance_id, event)
 
         await self._write("send", write)
 
     async def commit(self, commit: Commit) -> None:
-        await self._write("commit", lambda: self._apply(commit))
+        ran = self._ledger.entities.take_ran(commit.instance_id)
+        await self._write("commit", lambda: self._apply(commit, ran))
         if self._happens(self._plan.redelivery_rate):
             await self._inner.abandon(commit.instance_id)
 
-    async def _apply(self, commit: Commit) -> None:
+    async def _apply(self, commit: Commit, ran: Ran) -> None:
+        is_shuffled = not self._plan.keeps_order
+        outbox = tuple(self._shuffled(commit.outbox)) if is_shuffled else commit.outbox
         try:
-            await self._inner.commit(commit)
+            await self._inner.commit(replace(commit, outbox=outbox))
         except StaleCommitError as error:
             self._ledger.trace(f"stale {error}")
             raise
-        self._ledger.committed(commit)
+        self._ledger.committed(commit, ran)
+
+    def _shuffled(self, outbox: Iterable[OutgoingMessage]) -> Iterator[OutgoingMessage]:
+        """Deliver events as queues do: late, and twice; what is due later comes too early."""
+        for out in outbox:
+            drawn = self._chance.random()
+            if not isinstance(out.event, EventRaised) or drawn < 0.6:
+                yield out
+            elif out.visible_at is not None:
+                yield replace(out, visible_at=None)
+            else:
+                yield self._late(out)
+                if drawn < 0.75 and may_come_twice(out.event):
+                    yield self._late(out)
+
+    def _late(self, out: OutgoingMessage) -> OutgoingMessage:
+        late = timedelta(seconds=round(self._chance.random() * 3, 6))
+        return replace(out, visible_at=self._clock.now() + late)
 
     async def purge_instance(self, instance_id: str) -> bool:
         async def write() -> bool:
@@ -165,6 +203,14 @@ class FaultyBackend(NoDeadLetters, OneHost):
             return is_purged
 
         return await self._write("purge", write)
+
+    async def purge_entity(self, instance_id: str, execution_id: str) -> bool:
+        async def write() -> bool:
+            is_purged = await self._inner.purge_entity(instance_id, execution_id)
+            self._ledger.trace(f"purged {instance_id} {is_purged}")
+            return is_purged
+
+        return await self._write("purge_entity", write)
 
     async def purge_instances(self, query: InstanceQuery) -> int:
         return await self._write("purge", lambda: self._inner.purge_instances(query))
@@ -203,3 +249,15 @@ class FaultyBackend(NoDeadLetters, OneHost):
 
     async def summary(self) -> HubSummary:
         return await self._read("summary", self._inner.summary)
+
+
+def may_come_twice(event: EventRaised) -> bool:
+    """Tell whether a message is known as a copy: by its stamp, or as an answer that has come.
+
+    Other copies a store has to know by itself.
+    """
+    return is_stamped(event) or not event.name.startswith(("op", "release"))
+
+
+def is_stamped(event: EventRaised) -> bool:
+    return event.name == "op" and '"pos"' not in (event.input or "")

@@ -7,8 +7,10 @@ companion that raises the events the program can wait for, and may suspend or te
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
 
+from func_bindings.durable.entities import EntityId
 from func_bindings.errors import (
     InstanceAlreadyExistsError,
     InstanceCompletedError,
@@ -18,19 +20,22 @@ from func_host.durable.backend import BackendUnavailableError
 from func_host.durable.backends.memory import MemoryStore
 from tests.simulation.activities import index_of
 from tests.simulation.chance import stream
-from tests.simulation.compiling import first_input
+from tests.simulation.frames import first_input
+from tests.simulation.generating_entities import draw_entities, draw_signals
 from tests.simulation.host import SimulatedHost
+from tests.simulation.operations import operation_input
 from tests.simulation.programs import waits_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
     from func_bindings.durable.status import DurableOrchestrationStatus
     from func_host.clock import Clock
     from func_host.durable.client import TaskHubClient
     from tests.simulation.chance import Chance
-    from tests.simulation.generating import Plan
+    from tests.simulation.generating_entities import ClientSignal
     from tests.simulation.ledger import Ledger, Run
+    from tests.simulation.plans import Plan
     from tests.simulation.programs import Program
 
 T = TypeVar("T")
@@ -49,6 +54,7 @@ class World:
         self.ledger = ledger
         self.acknowledged: list[str] = []
         self.raised: list[tuple[Run, str, str]] = []
+        self.signalled: list[str] = []
         self.unjudged: list[Run] = []
         self.seen: list[tuple[str, DurableOrchestrationStatus]] = []
         self.index = index_of(programs, ledger)
@@ -59,7 +65,11 @@ class World:
         self._host: SimulatedHost | None = None
         self._over: dict[Run, asyncio.Event] = {}
         self._clients: asyncio.TaskGroup | None = None
+        self._signals = draw_signals(seed, draw_entities(seed), sorted(self._programs))
+        self._is_at_rest = asyncio.Event()
         ledger.on_created = self._note_created
+        ledger.entities.on_busy = self._note_busy
+        ledger.entities.on_rest = self._is_at_rest.set
         ledger.on_over = lambda run: self._over[run].set()
 
     @property
@@ -75,6 +85,10 @@ class World:
                 self._clients = clients
                 for number in range(self._plan.starts):
                     clients.create_task(self._start(number))
+                for number, signals in enumerate(self._signals):
+                    clients.create_task(self._send(number, signals))
+                if self._signals:
+                    clients.create_task(self._clean())
                 for moment in self._plan.crash_times_s:
                     clients.create_task(self._crash_at(moment))
                 for moment in self._plan.restart_times_s:
@@ -191,6 +205,55 @@ class World:
         except TimeoutError:
             return
         self.seen.append((instance_id, status))
+
+    # Clients of entities
+
+    def _note_busy(self) -> None:
+        """Stay until entities have done what they were sent."""
+        assert self._clients is not None
+        self._is_at_rest.clear()
+        self._clients.create_task(self._is_at_rest.wait())
+
+    async def _send(self, number: int, signals: Sequence[ClientSignal]) -> None:
+        """Signal entities one after another, and look at their states."""
+        chance = stream(self._seed, "signals", number)
+        for position, signal in enumerate(signals):
+            await self._clock.sleep(signal.pause_s)
+            await self._signal(chance, f"client-{number}.{position}", signal)
+            if chance.random() < 0.3:
+                await self._look(chance, signal.entity)
+
+    async def _signal(self, chance: Chance, key: str, signal: ClientSignal) -> None:
+        value = operation_input(key, chance.randrange(1_000), signal.operation)
+        entity, name = EntityId.parse(signal.entity), signal.operation.name
+        at = None
+        if signal.delay_s is not None:
+            at = self._clock.now() + timedelta(seconds=signal.delay_s)
+        await self._ask(
+            chance,
+            lambda client: client.signal_entity(entity, name, value, at=at, operation_id=key),
+        )
+        self.ledger.trace(f"acknowledged {key}")
+        self.signalled.append(key)
+
+    async def _look(self, chance: Chance, entity: str) -> None:
+        """Read a state: it is one that the entity had meanwhile."""
+        known = self.ledger.entities.entities.get(entity)
+        first = 0 if known is None else len(known.states) - 1
+        found = await self._ask(
+            chance, lambda client: client.read_entity_state(EntityId.parse(entity))
+        )
+        known = self.ledger.entities.entities.get(entity)
+        states = [None] if known is None else known.states[first:]
+        if found.entity_state not in states:
+            self.ledger.violate(f"promise 1: {entity} was seen as {found}, but was {states}")
+
+    async def _clean(self) -> None:
+        """Delete empty entities now and then."""
+        chance = stream(self._seed, "clean")
+        for _ in range(chance.choice((0, 0, 1, 3))):
+            await self._clock.sleep(round(chance.uniform(0, 40), 6))
+            await self._ask(chance, lambda client: client.clean_entity_storage())
 
     # Companions
 
