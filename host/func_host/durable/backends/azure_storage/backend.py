@@ -70,6 +70,7 @@ if TYPE_CHECKING:
         WorkItem,
     )
     from func_host.durable.backends.azure_storage.client import StorageClients
+    from func_host.durable.backends.azure_storage.hot_instances import HotInstance
     from func_host.durable.backends.azure_storage.names import TaskHubNames
     from func_host.durable.backends.azure_storage.tickets import Ticket
     from func_host.durable.history import (
@@ -477,14 +478,11 @@ class AzureStorageBackend:
     async def load(self, instance_id: str) -> StoredInstance | None:
         """Give the instance with its whole history, or None where there is none."""
         async with self.in_progress(), self._hub.alone(instance_id):
-            waiting = self._hub.inbox.of(instance_id)
-            hot = await self._hub.instance(instance_id)
-            if hot is None and waiting:
-                hot = await self._hub.recipient(instance_id, waiting[0].event)
+            hot = await self._known_or_waiting(instance_id)
             if hot is None:
                 return None
             await self._hub.with_history(instance_id, hot)
-            if hot.is_unborn and not waiting:
+            if hot.is_unborn and not self._hub.inbox.of(instance_id):
                 return None
             return StoredInstance(
                 instance_id=instance_id,
@@ -522,9 +520,16 @@ class AzureStorageBackend:
                 return
             self._hub.dispatcher.abandon(instance_id)
 
+    async def _known_or_waiting(self, instance_id: str) -> HotInstance | None:
+        """Give what is known of an instance, or of an entity without a row that is waited for."""
+        waiting = self._hub.inbox.of(instance_id)
+        if waiting:
+            return await self._hub.recipient(instance_id, waiting[0].event)
+        return await self._hub.instance(instance_id)
+
     async def _settle(self, instance_id: str) -> None:
         """Tell whoever waits of what is stored, though its commit seemed to fail."""
-        hot = await self._hub.instance(instance_id)
+        hot = await self._known_or_waiting(instance_id)
         if hot is None:
             return
         await self._hub.with_history(instance_id, hot)

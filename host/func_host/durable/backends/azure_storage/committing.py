@@ -103,7 +103,7 @@ class Committer:
             raise
         try:
             if step.is_of_entity:
-                sent = await self.batches.send(hot, step.sends, instance_id)
+                sent = await self._send_batch(step)
             await self._write_status(step)
             await self._check_still_ours(step, sent)
             await self._settle(step, claim, new_claim)
@@ -113,6 +113,15 @@ class Committer:
         await self._outbox.deliver(sent)
 
     # History and messages
+
+    async def _send_batch(self, step: _Step) -> list[Sent]:
+        """Put what the batch of an entity sends; what is not put is read again with the entity."""
+        instance_id = step.commit.instance_id
+        try:
+            return await self.batches.send(step.hot, step.sends, instance_id)
+        except BaseException:
+            self._hub.known.drop(instance_id)
+            raise
 
     def _check_fence(self, commit: Commit, hot: HotInstance) -> None:
         rules.check_fence(commit, hot.head)

@@ -119,7 +119,7 @@ class EntityBatches:
         ]
 
     async def send(self, hot: HotInstance, sends: Sequence[Unsent], instance_id: str) -> list[Sent]:
-        """Put what a batch sends, once it is stored; after a fault all of it counts as unsent."""
+        """Put what a batch sends, once it is stored."""
         hub = self._hub
         sent: list[Sent] = []
         for first in range(0, len(sends), _PUTS_AT_ONCE):
