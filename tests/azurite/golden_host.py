@@ -14,6 +14,7 @@ from func_host.durable.backends.azure_storage.client import StorageClients
 from func_host.durable.backends.azure_storage.hub import HubSettings
 from func_host.durable.catalog import AppCatalog
 from func_host.durable.client import TaskHubClient
+from func_host.durable.entity_executor import EntityExecutor
 from func_host.durable.executor import InProcessExecutor
 from func_host.durable.links import ManagementLinks
 from func_host.durable.worker.settings import WorkerSettings
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from func_host.durable.backend import InstanceRecord
     from func_host.durable.backends.azure_storage.connection import StorageConnection
     from func_host.durable.backends.azure_storage.names import TaskHubNames
+    from func_host.invocation.invoker import Steps
 
 PATIENCE_S = 30.0
 DRAIN_S = 0.3
@@ -117,6 +119,12 @@ class CallingInvoker:
             invocation.end(None, error)
         return invocation
 
+    def start_steps(self, function: IndexedFunction, steps: Steps) -> Invocation:  # noqa: ARG002 -- a role
+        """Run a batch of operations at once."""
+        invocation = Invocation(asyncio.get_running_loop())
+        invocation.end(steps(), None)
+        return invocation
+
     async def invoke(self, function: IndexedFunction, values: Mapping[str, object]) -> Any:
         return await self.start(function, values).outcome
 
@@ -150,6 +158,7 @@ class GoldenHost:
             clock=clock,
             ids=ids,
             orchestrators=functions,
+            entities=functions,
             links=ManagementLinks(origin="http://localhost", task_hub=names.hub, key=None),
         )
         features = self.backend.features
@@ -161,6 +170,7 @@ class GoldenHost:
                 timer_leg_max=features.timer_leg_max,
                 records_open_activities=features.records_open_activities,
             ),
+            entities=EntityExecutor(catalog, self.invoker, clock, ids),
             catalog=catalog,
             invoker=self.invoker,
             clock=clock,

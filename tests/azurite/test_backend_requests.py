@@ -17,6 +17,9 @@ from func_host.durable.backends.azure_storage.client import StorageClients
 from func_host.durable.backends.azure_storage.client_batch import Insert
 from func_host.durable.backends.azure_storage.hub import HubSettings
 from func_host.durable.catalog import AppCatalog
+from func_host.durable.engine.entities import messages
+from func_host.durable.engine.entities.scheduler import read_state
+from func_host.durable.entity_executor import EntityExecutor
 from func_host.durable.executor import InProcessExecutor
 from func_host.durable.history import EventRaised, ExecutionStarted, OrchestrationInstance
 from func_host.durable.worker.settings import WorkerSettings
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
     from func_host.durable.backends.azure_storage.connection import StorageConnection
     from func_host.durable.backends.azure_storage.names import TaskHubNames
     from func_host.indexing.functions import IndexedFunction
+    from func_host.invocation.invoker import Steps
 
 pytestmark = [pytest.mark.anyio, pytest.mark.azurite]
 
@@ -97,6 +101,12 @@ class _Invoker:
             invocation.end(value, None)
         return invocation
 
+    def start_steps(self, function: IndexedFunction, steps: Steps) -> Invocation:  # noqa: ARG002 -- a role
+        """Run a batch of operations at once."""
+        invocation = Invocation(asyncio.get_running_loop())
+        invocation.end(steps(), None)
+        return invocation
+
     async def invoke(self, function: IndexedFunction, values: Mapping[str, object]) -> Any:
         return await self.start(function, values).outcome
 
@@ -125,6 +135,7 @@ class _Host:
                 timer_leg_max=features.timer_leg_max,
                 records_open_activities=features.records_open_activities,
             ),
+            entities=EntityExecutor(catalog, self.invoker, clock, ids),
             catalog=catalog,
             invoker=self.invoker,
             clock=clock,
@@ -148,6 +159,19 @@ class _Host:
         """Raise an event."""
         event = EventRaised(timestamp=SystemClock().now(), name=name, input="1")
         await self.backend.send_message(instance_id, event)
+
+    async def signal(self, value: int, operation_id: str | None = None) -> None:
+        """Add something to a counter."""
+        request = messages.operation(
+            id=SystemIds().new_id(), op="add", input=str(value), is_signal=True
+        )
+        event = messages.request_event(request, SystemClock().now())
+        await self.backend.send_message("@counter@one", event, operation_id=operation_id)
+
+    async def counted(self) -> str | None:
+        """Give what the counter stands at."""
+        record = await self.backend.get_instance("@counter@one")
+        return None if record is None else read_state(record.input).state
 
     async def end(self, instance_id: str = "one") -> InstanceRecord:
         """Wait for the end."""
@@ -366,3 +390,32 @@ async def test_rows_are_those_that_the_provider_writes(
     )
     assert {"CreatedTime", "LastUpdatedTime", "CompletedTime", "TaskHubName"} <= set(status)
     assert not left
+
+
+async def test_signals_that_arrive_together_cost_two_requests(
+    connection: StorageConnection, names: TaskHubNames
+) -> None:
+    """One transaction and one status row, however many they are."""
+    async with _running(_Host(connection, names)) as host:
+        await host.signal(1)
+        before = host.requests
+        await asyncio.gather(*(host.signal(1) for _ in range(50)))
+
+        assert host.requests - before == 2
+        assert await host.counted() == "51"
+
+
+async def test_a_repeated_operation_id_costs_nothing_and_does_nothing(
+    connection: StorageConnection, names: TaskHubNames
+) -> None:
+    """Also on the host that comes after: it reads the entity, and writes nothing."""
+    async with _running(_Host(connection, names)) as host:
+        await asyncio.gather(host.signal(1, "o-1"), host.signal(1, "o-1"))
+        before = host.requests
+        await host.signal(1, "o-1")
+        assert host.requests == before
+    async with _running(_Host(connection, names)) as host:
+        await host.signal(1, "o-1")
+        await host.signal(1, "o-2")
+
+        assert await host.counted() == "2"
