@@ -22,6 +22,7 @@ def test_every_sample_has_a_readme() -> None:
 
     assert folders == set(SAMPLES)
     assert folders >= {"hello_cities", "word_count", "approval", "monitor", "order_saga"}
+    assert folders >= {"counter", "bank_transfer", "chat_room"}
 
 
 @pytest.mark.parametrize("sample", SAMPLES)
