@@ -7,7 +7,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from func_bindings.metadata import ActivityTrigger, OrchestrationTrigger, SourceLocation
+from func_bindings.durable.entities import EntityId
+from func_bindings.metadata import (
+    ActivityTrigger,
+    EntityTrigger,
+    OrchestrationTrigger,
+    SourceLocation,
+)
 from func_host.clock import SystemClock, SystemIds
 from func_host.durable.backends.azure_storage.backend import AzureStorageBackend
 from func_host.durable.backends.azure_storage.client import StorageClients
@@ -27,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping
 
     from func_bindings.durable.context import OrchestrationContext
+    from func_bindings.durable.entities import EntityContext
     from func_bindings.metadata import Trigger
     from func_host.durable.backend import InstanceRecord
     from func_host.durable.backends.azure_storage.connection import StorageConnection
@@ -62,6 +69,21 @@ async def fan_out_many(context: OrchestrationContext) -> int:
     return sum(await context.task_all([context.call_activity("Double", n) for n in range(1, 121)]))
 
 
+def counter(context: EntityContext) -> None:
+    """Count, signal another counter, or start an orchestration."""
+    value = context.get_state(int, expected_type=int)
+    match context.operation_name:
+        case "add":
+            context.set_state(value + context.get_input(int))
+        case "forward":
+            context.set_state(value + 1)
+            context.signal_entity(EntityId("counter", context.get_input(str)), "add", 100)
+        case "start":
+            context.start_new("Child", context.get_input(str), "from entity")
+        case _:
+            context.destruct_on_exit()
+
+
 def index() -> FunctionIndex:
     """Index the functions of the recordings."""
     orchestrators: dict[str, Callable[..., Any]] = {
@@ -81,6 +103,7 @@ def index() -> FunctionIndex:
                 _indexed(f"{name}Activity", each, ActivityTrigger(parameter="value", activity=name))
                 for name, each in activities.items()
             ),
+            _indexed("counter", counter, EntityTrigger(parameter="context")),
         ]
     )
 

@@ -4,6 +4,17 @@ from __future__ import annotations
 
 from typing import Final
 
+from func_host.durable.backends.azure_storage.entity_memory import (
+    CONSUMED,
+    OUTBOX,
+    OUTBOX_BLOB,
+    OUTBOX_EXECUTION,
+)
+from func_host.durable.backends.azure_storage.recent_messages import (
+    CHUNKS,
+    RECENT_AT,
+    chunk_column,
+)
 from func_host.durable.backends.azure_storage.table_rows import (
     CHECKPOINT_TOKEN,
     MESSAGE_ID,
@@ -11,7 +22,19 @@ from func_host.durable.backends.azure_storage.table_rows import (
 )
 
 OUR_COLUMNS: Final = frozenset(
-    {CHECKPOINT_TOKEN, MESSAGE_ID, PARKED, "IsLeftOpen", "ConsumedMessages", "FollowedExecutionId"}
+    {
+        CHECKPOINT_TOKEN,
+        MESSAGE_ID,
+        PARKED,
+        "IsLeftOpen",
+        CONSUMED,
+        "FollowedExecutionId",
+        OUTBOX,
+        OUTBOX_BLOB,
+        OUTBOX_EXECUTION,
+        RECENT_AT,
+        *map(chunk_column, range(CHUNKS)),
+    }
 )
 """Columns that the provider does not know."""
 

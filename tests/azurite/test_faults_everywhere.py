@@ -623,7 +623,7 @@ class Case:
         entities = {
             str(row[PARTITION_KEY]): read_state(str(row["Input"])).state
             for row in rows
-            if row[PARTITION_KEY].startswith("@")
+            if str(row[PARTITION_KEY]).startswith("@")
         }
         assert entities == self.scenario.entities, await self._left()
         for instance_id in entities:

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.azurite
 
 LEFT_OUT: Final = {
-    "entity-": "entities are not served yet",
+    "entity-": "the tests of recorded entities run them",
     "http": "the built-in HTTP call is not there yet",
     "restart": "restarting is not there yet",
     "rewind": "rewinding is not there yet",
@@ -340,7 +340,7 @@ def test_what_is_left_out_of_the_comparison_stands_in_the_architecture() -> None
     section = text.partition("### What is ours in an Azure Storage hub")[2].partition("\n## ")[0]
 
     for name in (*OUR_COLUMNS, *OUR_VALUES, *OUR_EVENTS, *OUR_RESOURCES):
-        assert name in section
+        assert name.rstrip("0123456789") in section
 
 
 # Rows

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from func_host.durable.backend import OutgoingMessage
@@ -68,13 +69,17 @@ class EntityBatches:
         batch = commit.started.orchestration_instance.execution_id
         return tuple(
             Unsent(
-                hub.envelope(
-                    message.instance_id,
-                    message.event,
-                    message.execution_id,
-                    sender=Party(instance_id, before),
-                    episode=1 if before is None else 2,  # as the provider counts
-                    activity_id=uuid.uuid5(_NAMESPACE, f"{batch} {place}").hex,
+                # The context of a start has the tags of who sends it: an entity has none.
+                replace(
+                    hub.envelope(
+                        message.instance_id,
+                        message.event,
+                        message.execution_id,
+                        sender=Party(instance_id, before),
+                        episode=1 if before is None else 2,  # as the provider counts
+                        activity_id=uuid.uuid5(_NAMESPACE, f"{batch} {place}").hex,
+                    ),
+                    tags=None,
                 ),
                 message.visible_at,
             )
