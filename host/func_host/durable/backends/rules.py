@@ -28,6 +28,7 @@ from func_host.durable.history import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
     from datetime import datetime
 
     from func_host.durable.backend import Commit, InstanceQuery
@@ -86,6 +87,22 @@ def check_fence(commit: Commit, head: Head) -> None:
             f"The instance '{commit.instance_id}' changed under a commit: expected execution "
             f"'{fence.execution_id}' with {fence.history_length} events, stored is "
             f"'{head.execution_id}' with {head.history_length}."
+        )
+
+
+def check_consumed(commit: Commit, head: Head, stored: Callable[[], Collection[int]]) -> None:
+    """Let a commit end an instance before its start only by messages that are still stored.
+
+    Those of an instance that was replaced meanwhile are gone with it, and its writer may not have
+    been told yet; what is stored later than the start cannot be taken for them.
+    """
+    if head.history_length > 0 or commit.started is not None:
+        return
+    kept = stored()
+    if not all(message_id in kept for message_id in commit.consumed):
+        raise StaleCommitError(
+            f"The instance '{commit.instance_id}' was replaced under a commit: the messages that "
+            "it consumes are gone."
         )
 
 

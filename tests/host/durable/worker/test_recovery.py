@@ -143,10 +143,12 @@ async def test_an_event_to_an_instance_that_was_replaced_does_not_reach_the_new_
         assert await w.output() == "to the new one"
 
 
+@pytest.mark.parametrize("slots", [1, 100])
 async def test_a_termination_of_an_instance_that_was_replaced_does_not_end_the_new_one(
-    monkeypatch: pytest.MonkeyPatch,
+    slots: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with world(session_cache_size=0) as w:
+    """Where there is but one slot, the worker is told too late that it was replaced."""
+    async with world(session_cache_size=0, max_concurrent_orchestrators=slots) as w:
         await w.start(chain)
         await w.settle(1)
         load = SlowLoad(w, monkeypatch)

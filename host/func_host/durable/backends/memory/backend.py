@@ -157,6 +157,7 @@ class MemoryBackend(NoDeadLetters, OneHost):
         if stored is None:
             raise rules.no_longer_stored(commit.instance_id)
         rules.check_fence(commit, stored.head)
+        rules.check_consumed(commit, stored.head, stored.messages.keys)
         if commit.started is not None:
             stored.record = rules.new_record(commit.started)
             stored.history.clear()

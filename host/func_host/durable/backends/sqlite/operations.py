@@ -213,6 +213,7 @@ class Step:
         if found is None:
             raise rules.no_longer_stored(commit.instance_id)
         rules.check_fence(commit, found.head)
+        rules.check_consumed(commit, found.head, lambda: transaction.message_ids(found.key))
         after = rules.head_after(commit)
         if commit.started is not None:
             _begin_execution(transaction, found, commit.started)
