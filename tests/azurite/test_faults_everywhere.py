@@ -412,6 +412,7 @@ class Case:
         self.called: list[str] = []
         self.repeated: list[str] = []
         self.is_late = False
+        self._is_taken_over = False
         self._hidden = HiddenMessages()
         self._quiet = Line(place.server, self._hidden)
         self.line = Line(place.server, self._hidden, fault, number)
@@ -451,8 +452,7 @@ class Case:
         dying = asyncio.ensure_future(self.line.has_died.wait())
         try:
             await asyncio.wait({using, dying}, return_when=asyncio.FIRST_COMPLETED)
-            if dying.done():
-                await self._take_over()
+            await self._take_over_from_the_dead()
             await using
         finally:
             for task in (using, passing, dying):
@@ -476,6 +476,11 @@ class Case:
         )
         self._client = await client.__aenter__()
         line.is_counting = line is self.line
+
+    async def _take_over_from_the_dead(self) -> None:
+        if self.line.has_died.is_set() and not self._is_taken_over:
+            self._is_taken_over = True
+            await self._take_over()
 
     async def _take_over(self) -> None:
         """Let the process be dead, and start another, maybe under another name."""
@@ -595,8 +600,11 @@ class Case:
         A start that its user repeated may stay for long: its row might still come.
         """
         while await self._message_count() > self.repeated.count("start"):
+            # Entities go on when the orchestration has ended, and the process may die at that.
+            await self._take_over_from_the_dead()
             await self._hidden.show(self.place.clients)
             await SystemClock().sleep(0.5)
+        await self._take_over_from_the_dead()
 
     async def _histories(self) -> dict[str, list[HistoryEvent]]:
         rows: dict[str, list[Row]] = {}
