@@ -149,7 +149,7 @@ class EntityClient(DurableClient):
         """Give what is stored of an entity; None where nothing is.
 
         Raises:
-            ValueError: It cannot be read.
+            BackendError: It cannot be read.
         """
         record = await self._backend.get_instance(str(entity))
         return None if record is None else read_entity(record)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
 
     from func_bindings.durable.entities import CleanEntityStorageResult, EntityMetadata
@@ -27,6 +28,15 @@ def entity_view(entity: EntityMetadata, *, with_state: bool = True) -> dict[str,
     if with_state:
         view["state"] = entity.state
     return view
+
+
+def list_view(entities: Iterable[EntityMetadata], *, only_locked: bool) -> list[dict[str, Any]]:
+    """Give entities without their states, maybe only those that are locked."""
+    return [
+        entity_view(one, with_state=False)
+        for one in entities
+        if not only_locked or one.locked_by is not None
+    ]
 
 
 def clean_view(result: CleanEntityStorageResult) -> dict[str, int]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from func_bindings.durable.entities import EntityId, EntityMetadata, LockWaiter
+from func_host.durable.backend import BackendError
 from func_host.durable.engine.entities import scheduler
 from func_host.invocation.values import load_json
 
@@ -66,7 +67,7 @@ def read_entity(record: InstanceRecord) -> StoredEntity:
     """Read the row of an entity.
 
     Raises:
-        ValueError: It holds what no host has written.
+        BackendError: It holds what no host has written.
     """
     if record.input is None:
         return StoredEntity(record, None)
@@ -74,7 +75,7 @@ def read_entity(record: InstanceRecord) -> StoredEntity:
         return StoredEntity(record, scheduler.read_state(record.input))
     except ValueError as error:
         message = f"What is stored of the entity '{record.instance_id}' cannot be read: {error}."
-        raise ValueError(message) from error
+        raise BackendError(message) from error
 
 
 def entities_in(records: Iterable[InstanceRecord]) -> Iterator[StoredEntity]:
@@ -95,5 +96,5 @@ def _is_id(instance_id: str) -> bool:
 def _readable(record: InstanceRecord) -> StoredEntity:
     try:
         return read_entity(record)
-    except ValueError:
+    except BackendError:
         return StoredEntity(record, None)

@@ -85,12 +85,14 @@ class EntityEndpoints:
         A state that is JSON's null is shown as such, but left out where states are asked for, as
         the extension does.
         """
-        if name is not None and "@" in name:
-            return json_answer([])
+        try:
+            prefix = entity_prefix(name)
+        except ValueError:
+            return json_answer([])  # there is no such name
         query = call.query
         fetch_state = query.flag("fetchState", default=False)
         asked = InstanceQuery(
-            instance_id_prefix=_prefix(name),
+            instance_id_prefix=prefix,
             created_time_from=query.timestamp("lastOperationTimeFrom"),
             created_time_to=query.timestamp("lastOperationTimeTo"),
             page_size=self._page_size(call),
@@ -145,13 +147,6 @@ def _entity_id(name: str, key: str) -> EntityId:
     except ValueError as error:
         parameter = "" if name else " (Parameter 'entityName')"
         raise BadArgumentError(f"{error}{parameter}") from error
-
-
-def _prefix(name: str | None) -> str:
-    try:
-        return entity_prefix(name)
-    except ValueError as error:
-        raise BadArgumentError(str(error)) from error
 
 
 def _row(stored: StoredEntity, *, fetch_state: bool) -> dict[str, Any]:

@@ -6,7 +6,6 @@ import asyncio
 import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
-from urllib.parse import quote
 
 import click
 
@@ -16,14 +15,14 @@ from func_host.cli.durable.options import hub_options
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    import httpx
-
     from func_bindings.durable.entities import EntityId
     from func_host.cli.durable.options import HubOptions
     from func_host.durable.backend import Backend
     from func_host.durable.client import TaskHubClient
 
 T = TypeVar("T")
+
+_IN_USE_HINT = " To ask the host that runs, give its address: --url http://127.0.0.1:7071."
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +70,7 @@ class EntityDesk(Protocol):
 def ask_entities(asked: Asked, question: Callable[[EntityDesk], Coroutine[Any, Any, T]]) -> T:
     """Put a question about entities; what cannot be asked ends the command with exit code 1."""
     if asked.url is not None:
-        return asyncio.run(_ask_host(asked.url, asked.key, question))
+        return _ask_host(asked.url, asked.key, question)
 
     async def ask(backend: Backend) -> T:
         from func_host.host import client_of  # noqa: PLC0415 -- --help does not wait for it
@@ -79,20 +78,25 @@ def ask_entities(asked: Asked, question: Callable[[EntityDesk], Coroutine[Any, A
         async with backend:
             return await question(_Hub(client_of(backend)))
 
-    return ask_hub(asked.hub, ask)
+    return ask_hub(asked.hub, ask, in_use_hint=_IN_USE_HINT)
 
 
-async def _ask_host(
+def _ask_host(
     url: str, key: str | None, question: Callable[[EntityDesk], Coroutine[Any, Any, T]]
 ) -> T:
-    import httpx  # noqa: PLC0415 -- --help does not wait for it
+    from func_host.cli.durable.entities.running_host import (  # noqa: PLC0415 -- --help does not wait for it
+        HostRefusedError,
+        RunningHost,
+    )
 
-    headers = {} if key is None else {"x-functions-key": key}
+    async def ask() -> T:
+        async with RunningHost(url, key) as desk:
+            return await question(desk)
+
     try:
-        async with httpx.AsyncClient(base_url=url, headers=headers, timeout=30) as http:
-            return await question(_RunningHost(http))
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        fail(f"The host at {url} cannot be asked: {error}. Is it running, and is --key right?")
+        return asyncio.run(ask())
+    except HostRefusedError as error:
+        fail(str(error))
 
 
 class _Hub:
@@ -100,14 +104,9 @@ class _Hub:
         self._client = client
 
     async def find(self, name: str | None, prefix: str, *, is_locked: bool) -> list[dict[str, Any]]:
-        from func_host.durable.entity_view import entity_view  # noqa: PLC0415 -- as above
+        from func_host.durable.entity_view import list_view  # noqa: PLC0415 -- as above
 
-        found = await self._client.list_entities(name, prefix)
-        return [
-            entity_view(one, with_state=False)
-            for one in found
-            if not is_locked or one.locked_by is not None
-        ]
+        return list_view(await self._client.list_entities(name, prefix), only_locked=is_locked)
 
     async def show(self, entity: EntityId) -> dict[str, Any] | None:
         from func_host.durable.entity_view import entity_view  # noqa: PLC0415 -- as above
@@ -124,49 +123,25 @@ class _Hub:
         return clean_view(await self._client.clean_entity_storage())
 
 
-class _RunningHost:
-    def __init__(self, http: httpx.AsyncClient) -> None:
-        self._http = http
-
-    async def find(self, name: str | None, prefix: str, *, is_locked: bool) -> list[dict[str, Any]]:
-        query = {"name": name or "", "keyPrefix": prefix, "locked": str(is_locked).lower()}
-        response = await self._http.get("/admin/entities", params=query)
-        found: list[dict[str, Any]] = response.raise_for_status().json()
-        return found
-
-    async def show(self, entity: EntityId) -> dict[str, Any] | None:
-        response = await self._http.get(_path(entity))
-        if response.is_success:
-            found: dict[str, Any] = response.json()
-            return found
-        self._refuse_unless_missing(response)
-        return None
-
-    async def unlock(self, entity: EntityId) -> bool:
-        response = await self._http.post(f"{_path(entity)}/unlock")
-        if not response.is_success:
-            self._refuse_unless_missing(response)
-        return response.is_success
-
-    async def clean(self) -> dict[str, int]:
-        response = await self._http.post("/admin/entities/clean")
-        done: dict[str, int] = response.raise_for_status().json()
-        return done
-
-    def _refuse_unless_missing(self, response: httpx.Response) -> None:
-        if response.status_code != 404:  # noqa: PLR2004 -- HTTP's
-            response.raise_for_status()
-
-
-def _path(entity: EntityId) -> str:
-    return f"/admin/entities/{quote(entity.name, safe='')}/{quote(entity.key, safe='')}"
-
-
 def entity_of(text: str) -> EntityId:
-    """Read `NAME@KEY` or `@name@key`; a mistake ends the command with exit code 1."""
+    """Read `NAME@KEY` or `@name@key`; a mistake ends the command with exit code 2."""
     from func_bindings.durable.entities import EntityId  # noqa: PLC0415 -- as above
 
     try:
         return EntityId.parse(text if text.startswith("@") else f"@{text}")
     except ValueError as error:
-        fail(str(error))
+        raise click.UsageError(str(error)) from error
+
+
+def check_filter(name: str | None, prefix: str) -> None:
+    """Refuse what no entity can match; a mistake ends the command with exit code 2."""
+    from func_bindings.durable.entities import EntityId  # noqa: PLC0415 -- as above
+
+    if name is None:
+        if prefix:
+            raise click.UsageError("--prefix needs --name: keys belong to entities of one name.")
+        return
+    try:
+        EntityId(name, prefix)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error

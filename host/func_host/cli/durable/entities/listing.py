@@ -6,7 +6,12 @@ from typing import Any
 
 import click
 
-from func_host.cli.durable.entities.asking import Asked, ask_entities, entity_options
+from func_host.cli.durable.entities.asking import (
+    Asked,
+    ask_entities,
+    check_filter,
+    entity_options,
+)
 from func_host.cli.durable.output import print_json, print_table
 
 _HEADINGS = ("NAME", "KEY", "LAST OPERATION", "LOCKED BY", "SINCE", "WAITING")
@@ -19,8 +24,7 @@ _HEADINGS = ("NAME", "KEY", "LAST OPERATION", "LOCKED BY", "SINCE", "WAITING")
 @entity_options
 def list_(asked: Asked, *, name: str | None, prefix: str, locked: bool) -> None:
     """List the entities with their locks."""
-    if prefix and name is None:
-        raise click.UsageError("--prefix needs --name: keys belong to the entities of one name.")
+    check_filter(name, prefix)
     found = ask_entities(asked, lambda desk: desk.find(name, prefix, is_locked=locked))
     if asked.hub.as_json:
         print_json(found)
@@ -35,8 +39,12 @@ def _row(entity: dict[str, Any]) -> tuple[str, ...]:
     return (
         names["name"],
         names["key"],
-        entity["lastOperationTime"],
+        _to_the_second(entity["lastOperationTime"]),
         entity["lockedBy"] or "-",
-        entity["lockedSince"] or "-",
+        _to_the_second(entity["lockedSince"]),
         str(len(entity["waiters"])),
     )
+
+
+def _to_the_second(moment: str | None) -> str:
+    return "-" if moment is None else f"{moment[:19]}Z"

@@ -23,7 +23,7 @@ def show(asked: Asked, *, entity_id: str) -> None:
     if asked.hub.as_json:
         print_json(found)
         return
-    click.echo(f"state:           {json.dumps(found['state'])}")
+    click.echo(f"state:           {json.dumps(found['state']) if found['exists'] else '-'}")
     click.echo(f"last operation:  {found['lastOperationTime']}")
     click.echo(f"locked by:       {found['lockedBy'] or '-'}")
     click.echo(f"locked since:    {found['lockedSince'] or '-'}")
