@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from func_host.durable.backend import OPERATION_ID_KEPT
 from func_host.durable.backends.azure_storage.recent_messages import (
@@ -14,6 +15,9 @@ from func_host.durable.backends.azure_storage.recent_messages import (
     is_derived,
 )
 from func_host.testing.clock import START
+
+if TYPE_CHECKING:
+    from func_host.durable.backends.azure_storage.table_rows import Row
 
 
 def test_what_was_taken_is_known_and_read_again() -> None:
@@ -39,7 +43,8 @@ def test_it_is_known_for_as_long_as_promised_and_not_for_ever() -> None:
 
 def test_the_oldest_chunk_makes_room() -> None:
     """A commit writes the chunks that have changed, and no others."""
-    recent, row = RecentMessages(), {}
+    recent = RecentMessages()
+    row: Row = {}
     count = CHUNKS * CHUNK_IDS
     for number in range(count + 1):
         changed = recent.add([f"{number}"], START)
