@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +13,12 @@ from func_bindings.metadata import (
     OrchestrationTrigger,
     SourceLocation,
 )
+from func_host.indexing.entity_classes import read_entity_class
 from func_host.indexing.functions import FunctionIndex, IndexedFunction
 from func_host.invocation.invoker import Invocation
 from tests.simulation.compiling import compile_program
 from tests.simulation.endings import ACTIVITIES, TIMEOUT_S, added
-from tests.simulation.entity_functions import clerk
-from tests.simulation.entity_functions import ledger as ledger_entity
+from tests.simulation.entity_functions import ENTITY_FUNCTIONS
 
 if TYPE_CHECKING:
     import asyncio
@@ -60,7 +61,7 @@ def index_of(programs: Iterable[Program], ledger: Ledger) -> FunctionIndex:
         [
             *(_activity(name, activities[name]) for name in ACTIVITIES),
             *(_orchestrator(program) for program in programs),
-            *(_entity(function) for function in (clerk, ledger_entity)),
+            *(_entity(function) for function in ENTITY_FUNCTIONS),
         ]
     )
 
@@ -75,7 +76,13 @@ def _orchestrator(program: Program) -> IndexedFunction:
 
 
 def _entity(function: Callable[..., Any]) -> IndexedFunction:
-    return _indexed(function.__name__.title(), function, EntityTrigger(parameter="context"))
+    name = function.__name__.title()
+    indexed = _indexed(name, function, EntityTrigger(parameter="context"))
+    if not isinstance(function, type):
+        return indexed
+    entity_class, mistakes = read_entity_class(function)
+    assert not mistakes, mistakes
+    return replace(indexed, entity_class=entity_class)
 
 
 def _indexed(name: str, function: Callable[..., Any], trigger: Trigger) -> IndexedFunction:

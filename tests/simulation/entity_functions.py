@@ -1,8 +1,9 @@
-"""The entities of the simulated app, as a user might write them: one plain, one `async def`."""
+"""The entities of the simulated app, as a user might write them: two functions and a class."""
 
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -19,20 +20,65 @@ _NAP_S = 0.4
 
 def ledger(context: EntityContext) -> None:
     """Do an operation."""
-    _send(context)
+    _send(context, context.get_input())
     _work(context)
 
 
 async def clerk(context: EntityContext) -> None:
     """Do an operation, and take a while for some."""
-    _send(context)
+    _send(context, context.get_input())
     if context.operation_name in {"nap", "delete"}:
         await asyncio.sleep(_NAP_S)  # noqa: TID251 -- user code, in virtual time
     _work(context)
 
 
-def _send(context: EntityContext) -> None:
-    value: dict[str, Any] = context.get_input()
+@dataclass
+class Teller:
+    """An entity whose fields are the state."""
+
+    sum: int = 0
+    count: int = 0
+    trail: int = 0
+
+    def add(self, value: dict[str, Any], context: EntityContext) -> int:
+        """Add an amount."""
+        _send(context, value)
+        self.sum += value["amount"]
+        self._note(value)
+        return self.sum
+
+    def nap(self, value: dict[str, Any], context: EntityContext) -> int:
+        """Do the same under another name."""
+        return self.add(value, context)
+
+    def append(self, value: dict[str, Any], context: EntityContext) -> list[int]:
+        """Note the key alone."""
+        _send(context, value)
+        self._note(value)
+        return [self.count, self.trail]
+
+    def read(self, value: dict[str, Any], context: EntityContext) -> list[int]:
+        """Tell the state."""
+        _send(context, value)
+        return [self.sum, self.count, self.trail]
+
+    def fail(self, value: dict[str, Any], context: EntityContext) -> None:
+        """Fail after everything has been done."""
+        self.add(value, context)
+        raise ValueError(f"planned {value['key']}")
+
+    def delete(self, value: dict[str, Any], context: EntityContext) -> str:
+        """Leave nothing."""
+        _send(context, value)
+        context.destruct_on_exit()
+        return "deleted"
+
+    def _note(self, value: dict[str, Any]) -> None:
+        self.count += 1
+        self.trail = trail(self.trail, value["key"])
+
+
+def _send(context: EntityContext, value: dict[str, Any]) -> None:
     for entity, name, delay_s, told in value["tells"]:
         at = None if delay_s is None else timedelta(seconds=delay_s)
         context.signal_entity(EntityId.parse(entity), name, told, at=at)
@@ -65,3 +111,6 @@ def _work(context: EntityContext) -> None:
         context.set_result([state["count"], state["trail"]])
     else:
         context.set_result(state["sum"])
+
+
+ENTITY_FUNCTIONS = (clerk, ledger, Teller)

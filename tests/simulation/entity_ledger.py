@@ -257,7 +257,7 @@ class EntityLedger:
             return None
         self._check_turn(sent, entity, ran)
         self._remove(sent)
-        effect = effect_of(entity.state, sent.request["op"], sent.input)
+        effect = effect_of(entity_id, entity.state, sent.request["op"], sent.input)
         entity.state = effect.state
         self.effects[key] = effect
         expected.add(sent, effect)

@@ -40,12 +40,14 @@ class Effect:
     launched: Launched | None = None
 
 
-def effect_of(state: dict[str, int] | None, name: str, value: dict[str, Any]) -> Effect:
-    """Do an operation."""
+def effect_of(
+    entity: str, state: dict[str, int] | None, name: str, value: dict[str, Any]
+) -> Effect:
+    """Do an operation of an entity; one that is a class has its fields from then on."""
     if name == "fail":
         return Effect(state, failure=f"planned {value['key']}")
     after, result = _done(state or {"sum": 0, "count": 0, "trail": 0}, name, value)
-    if name == "read":
+    if name == "read" and not entity.startswith("@teller@"):
         after = state
     launches = value["launches"]
     return Effect(

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 ENTITY_RATE = 0.5
 """How many seeds have entities."""
 
-_TARGETS = ("@clerk@a", "@clerk@b", "@ledger@a", "@ledger@b")
+_TARGETS = ("@clerk@a", "@clerk@b", "@ledger@a", "@ledger@b", "@teller@a")
 _DELAYS_S = (0.0, 0.2, 1.0, 1.0, 30.0, 400.0)
 
 

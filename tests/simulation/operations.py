@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-ENTITIES = ("Clerk", "Ledger")
-"""Names of the entities of the simulated app: an `async def` and a plain function."""
+ENTITIES = ("Clerk", "Ledger", "Teller")
+"""Names of the entities of the simulated app: an `async def`, a plain function, and a class."""
 
 UNHEARD_ENTITY = "@unheard@x"
 """An entity that the app has no function for."""
