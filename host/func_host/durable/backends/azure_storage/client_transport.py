@@ -8,12 +8,13 @@ own write from another's (a token column, a proposed lease id, an id in the mess
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from azure.core.exceptions import IncompleteReadError, ServiceRequestError, ServiceResponseError
 from azure.core.pipeline.transport import AioHttpTransport, AsyncHttpTransport
+from yarl import URL
 
 from func_host.durable.backends.azure_storage.request_count import (
     EMPTY_POLL,
@@ -66,7 +67,7 @@ class StorageTransport(AsyncHttpTransport[Any, Any]):
         proxy: str | None = None,
     ) -> None:
         self._sender: Any = AioHttpTransport(
-            session=session,
+            session=_AsSpelt(session) if service is StorageService.BLOB else session,
             session_owner=False,
             connection_timeout=retry.connect_timeout_s,
             read_timeout=retry.read_timeout_s,
@@ -118,6 +119,24 @@ class StorageTransport(AsyncHttpTransport[Any, Any]):
             operation = EMPTY_POLL
         self._counter.add(RequestKind(self._service.value, operation, response.status_code))
         return response
+
+
+class _AsSpelt:
+    """A session that sends addresses as they are spelt, since that is what has been signed.
+
+    By itself aiohttp spells `%40` in the name of a blob as `@`, and the account refuses it.
+    """
+
+    def __init__(self, session: aiohttp.ClientSession) -> None:
+        self._session = session
+
+    async def __aenter__(self) -> Self:
+        """Do nothing: the session is open."""
+        return self
+
+    def request(self, method: str, url: str, **options: Any) -> Any:
+        """Make a request."""
+        return self._session.request(method, URL(url, encoded=True), **options)
 
 
 def proxy_for(url: str) -> str | None:
