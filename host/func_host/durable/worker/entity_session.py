@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 
 _NAMESPACE: Final = uuid.UUID("b0b30ad0-3d28-4d6a-9f0c-3f6a0f3c8f51")
 
+
 @dataclass(slots=True)
 class _Draft:
     """What the next commit holds."""
@@ -314,8 +315,9 @@ class EntitySession(MailboxSession):
             ),
             outbox=tuple(draft.outbox),
             consumed=tuple(draft.consumed),
-            # What waits in the queue must be looked at again when a store is opened.
-            open_activities=1 if self._scheduler.state.queue else 0,
+            # What waits in the queue must be looked at again when a store is opened, and so must a
+            # lock: its owner may be gone, and nothing else would tell this process of it.
+            open_activities=1 if self._scheduler.state.queue or self.lock else 0,
         )
 
     def committed(self) -> bool:

@@ -248,6 +248,17 @@ def test_a_lock_is_granted_after_the_operations_before_it() -> None:
     assert not driven.has_more
 
 
+def test_an_entity_that_is_locked_is_looked_at_again_after_a_crash() -> None:
+    """Its owner may be gone, and nothing may ever be sent to it that would bring it up."""
+    driven = Driven()
+    driven.begin(lock("o"))
+    locked = driven.finish()
+    driven.begin(messages.release_event("o", "lock-of-o", START))
+    free = driven.finish()
+
+    assert (locked.open_activities, free.open_activities) == (1, 0)
+
+
 def test_a_lock_over_several_is_handed_on() -> None:
     """To the next in its list."""
     driven = Driven()
