@@ -235,8 +235,8 @@ def test_what_is_not_there_exits_1(stopped: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["show", "nobody"], "it looks like '@name@key'"),
-        (["unlock", "@"], "it looks like '@name@key'"),
+        (["show", "nobody"], "'nobody' is not the id of an entity: it looks like 'name@key'."),
+        (["unlock", "@"], "'@' is not the id of an entity"),
         (["show"], "Missing argument 'NAME@KEY'"),
         (["list", "--prefix", "a"], "--prefix needs --name"),
         (["list", "--name", "a@b"], "must not hold '@'"),
@@ -264,6 +264,15 @@ def test_a_url_that_is_none_exits_1(tmp_path: Path, url: str) -> None:
     assert result.stderr == (
         f"--url {url} is not the address of a host: it looks like http://127.0.0.1:7071.\n"
     )
+
+
+def test_a_key_that_is_none_exits_1(tmp_path: Path) -> None:
+    result = run(
+        tmp_path, "list", "--url", "http://127.0.0.1:1", env={"FUNC_HOST_MASTER_KEY": "k\n"}
+    )
+
+    assert result.exit_code == 1
+    assert result.stderr == "--key holds a character that no key has, such as a line's end.\n"
 
 
 def test_a_host_that_does_not_run_exits_1(tmp_path: Path) -> None:

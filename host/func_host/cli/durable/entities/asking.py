@@ -130,7 +130,8 @@ def entity_of(text: str) -> EntityId:
     try:
         return EntityId.parse(text if text.startswith("@") else f"@{text}")
     except ValueError as error:
-        raise click.UsageError(str(error)) from error
+        message = f"{text!r} is not the id of an entity: it looks like 'name@key'."
+        raise click.UsageError(message) from error
 
 
 def check_filter(name: str | None, prefix: str) -> None:

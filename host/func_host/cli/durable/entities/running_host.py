@@ -32,9 +32,11 @@ class RunningHost:
         """Ask the host at a URL, with its key where it needs one.
 
         Raises:
-            HostRefusedError: The URL is none.
+            HostRefusedError: The URL is none, or the key cannot be one.
         """
         _check_url(url)
+        if key is not None and not key.isprintable():
+            raise HostRefusedError("--key holds a character that no key has, such as a line's end.")
         self._url = url.rstrip("/")
         self._headers = {} if key is None else {"x-functions-key": key}
 
