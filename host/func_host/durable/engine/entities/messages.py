@@ -39,7 +39,7 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 
 def is_entity(instance_id: str) -> bool:
     """Tell whether an instance stands for an entity."""
-    return instance_id.startswith("@") and instance_id.find("@", 2) > 0
+    return instance_id.startswith("@") and instance_id.find("@", 1) > 1
 
 
 def stamp_of(moment: datetime) -> Stamp:
