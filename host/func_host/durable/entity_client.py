@@ -15,7 +15,7 @@ from func_bindings.durable.entities import (
     EntityStateResponse,
 )
 from func_bindings.errors import FunctionNotFoundError
-from func_host.durable.backend import InstanceQuery
+from func_host.durable.backend import OPERATION_ID_KEPT, InstanceQuery
 from func_host.durable.engine.entities import messages, scheduler
 from func_host.durable.engine.identity import check_storable
 from func_host.durable.operations.values import unknown_entity
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 _PAGE_SIZE: Final = 1000
 _EMPTY_PAGES_MAX: Final = 20
 _OPERATION_ID_LENGTH_MAX: Final = 256
-_EMPTY_KEPT: Final = timedelta(minutes=30)
-"""An empty entity is deleted once this long nothing has come: what is late finds its order."""
+_EMPTY_KEPT: Final = max(OPERATION_ID_KEPT, timedelta(minutes=30))
+"""An empty entity is deleted once this long nothing has come, where it holds what tells copies."""
 
 
 class Entities(Protocol):

@@ -143,6 +143,7 @@ def test_the_type_may_stand_anywhere_and_be_unknown() -> None:
         ("@a@b@c", True),
         ("@a", False),
         ("@@b", False),
+        ("@@b@c", False),
         ("a@b", False),
     ],
 )
