@@ -1,16 +1,16 @@
 """Keeps the order in which a client has sent operations to entities, whoever serves them.
 
-What orchestrations and entities send is stamped, and sorted by who gets it. A client stamps
-nothing: as long as its operations go one way, they arrive in order. There are three ways, and each
-could overtake another:
+What orchestrations and entities send is stamped, and sorted by who gets it, unless it is for later.
+A client stamps nothing: as long as its operations go one way, they arrive in order. There are three
+ways, and each could overtake another:
 
 - *direct*: from memory into the next batch, as if there were no queue. It must not overtake what
   lies in the queue. So it is open only to a host that is alone (a client of several hosts may use
   them in turn), and only once a look into the queue that began after that has left nothing there.
 - *the queue*: visible at once, in order of arrival.
 - *hidden*: a host that died has taken messages which show up when their time is over, behind those
-  that were sent later. So after a partition was taken from a host that may have died, operations of
-  clients are held back until all has shown up, and are then handed out in order of their times.
+  that were sent later. So after a partition was taken from a host that may have died, what
+  nobody sorts is held back until all has shown up, and is then handed out in order of its times.
   Where the partition was given back in order, or nothing lies in its queue, that is soon.
 """
 
@@ -161,7 +161,7 @@ class ClientOrder:
     def hold_back(self, partition: int, received: Received) -> bool:
         """Keep a message for later where that is due; give whether it is."""
         state = self._partitions.get(partition)
-        if state is None or state.is_settled or not _is_of_client(received):
+        if state is None or state.is_settled or not _is_unsorted(received):
             return False
         state.held[received.ticket.queue_id] = received
         self._keeper.hold(received.ticket)
@@ -205,9 +205,10 @@ def _request(received: Received) -> messages.Request | None:
         return None
 
 
-def _is_of_client(received: Received) -> bool:
+def _is_unsorted(received: Received) -> bool:
+    """Tell whether nobody sorts it: operations of clients, and of all senders those for later."""
     request = _request(received)
-    return request is not None and request.parent is None
+    return request is not None and (request.parent is None or request.due is not None)
 
 
 def _due(received: Received) -> datetime | None:

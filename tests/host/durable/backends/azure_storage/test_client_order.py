@@ -78,9 +78,15 @@ def of_client(sent_s: float = 0, *, due_s: float | None = None) -> EventRaised:
     return messages.request_event(request, moment(sent_s))
 
 
-def of_orchestration() -> EventRaised:
+def of_orchestration(*, due_s: float | None = None) -> EventRaised:
     request = messages.operation(
-        id="r", op="add", is_signal=False, parent="one", parent_execution="first", stamp=1
+        id="r",
+        op="add",
+        is_signal=due_s is not None,
+        parent="one",
+        parent_execution="first",
+        due=None if due_s is None else moment(due_s),
+        stamp=1,
     )
     return messages.request_event(request, START)
 
@@ -319,6 +325,19 @@ def test_what_cannot_be_read_is_not_held_back(world: World) -> None:
     unreadable = replace(received("a"), envelope=UnreadableError("no message"))
 
     assert not world.order.hold_back(0, unreadable)
+
+
+def test_what_an_orchestration_sends_for_later_is_held_back_and_handed_out_when_it_was_due(
+    world: World,
+) -> None:
+    """Nobody sorts it by stamps."""
+    world.order.begin(0, is_given_back=False)
+    world.hold_back(
+        received("b", of_orchestration(due_s=2)), received("a", of_orchestration(due_s=1))
+    )
+    world.order.found_empty(0)
+
+    assert world.look() == ["a", "b"]
 
 
 def test_an_operation_with_a_broken_time_is_held_by_when_it_was_sent(world: World) -> None:
