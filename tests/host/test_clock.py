@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import asyncio
 import time
+import uuid
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -74,3 +76,24 @@ def test_chance_is_from_zero_to_one() -> None:
     ids = SystemIds()
 
     assert all(0 <= ids.jitter() < 1 for _ in range(100))
+
+
+def test_an_id_is_a_random_uuid() -> None:
+    ids = SystemIds()
+
+    for _ in range(1_000):
+        text = ids.new_id()
+        made = uuid.UUID(hex=text)
+        assert (made.hex, made.version, made.variant) == (text, 4, uuid.RFC_4122)
+
+
+def test_threads_that_draw_ids_at_the_same_time_get_different_ones() -> None:
+    ids = SystemIds()
+
+    def draw(count: int) -> list[str]:
+        return [ids.new_id() for _ in range(count)]
+
+    with ThreadPoolExecutor(8) as threads:
+        drawn = list(threads.map(draw, [1_000] * 16))
+
+    assert len({each for some in drawn for each in some}) == 16_000
