@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import contextlib
 import json
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
 
 from benchmarks.bare import run_bare
 from benchmarks.host_process import Host, HostFailedError, started_host, sync_ms
 from benchmarks.http_client import WrongAnswerError
+from benchmarks.loops import run_fast
 from benchmarks.report import Measurement, figures, medians
 from benchmarks.workloads import Workload, azurite_workloads, named_workloads
 from tests.azurite.emulator import Azurite, AzuriteError
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Generator
+    from collections.abc import Generator
 
     from benchmarks.report import Figure
     from benchmarks.workloads import AnyWorkload
-
-T = TypeVar("T")
 
 STARTUP = "startup"
 SQLITE = "sqlite"
@@ -131,7 +129,7 @@ def _disk_sync_ms(store_folder: Path | None) -> float:
 def _compared(workload: Workload, measured: dict[str, Figure]) -> dict[str, Figure]:
     """Make the same requests without a host, on an emulator that is as fresh."""
     with Azurite() as azurite:
-        rate = _run(
+        rate = run_fast(
             run_bare(
                 azurite.connection_string,
                 chains=workload.instances,
@@ -146,7 +144,7 @@ def _compared(workload: Workload, measured: dict[str, Figure]) -> dict[str, Figu
 
 def _measure(host: Host, workload: AnyWorkload | None, *, is_async: bool) -> Measurement:
     if workload is not None:
-        return _run(workload.run(host, is_async=is_async))
+        return run_fast(workload.run(host, is_async=is_async))
     startup_s = host.startup_s or 0.0
     return Measurement(elapsed_s=startup_s, operations=1, unit="starts", latencies_s=[startup_s])
 
@@ -163,16 +161,6 @@ def _host(arguments: Arguments) -> Generator[Host]:
         if arguments.storage == AZURITE:
             connection_string = stack.enter_context(Azurite()).connection_string
         yield stack.enter_context(started_host(Path(folder), connection_string))
-
-
-def _run(measuring: Coroutine[object, object, T]) -> T:
-    """Run on the fastest loop there is: what the client takes, the host does not get."""
-    try:
-        import uvloop  # noqa: PLC0415 -- not there on Windows
-    except ImportError:
-        return asyncio.run(measuring)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(measuring)
 
 
 def _allow_many_connections() -> None:

@@ -8,7 +8,12 @@ import time
 from dataclasses import dataclass
 from datetime import timedelta
 
-from func_bindings import OrchestrationContext, activity_trigger, orchestration_trigger
+from func_bindings import (
+    OrchestrationContext,
+    activity_trigger,
+    entity_trigger,
+    orchestration_trigger,
+)
 
 MEASURED_STEPS = 200
 
@@ -154,3 +159,15 @@ async def bench_timer(context: OrchestrationContext) -> str:
     """Wait for a second."""
     await context.create_timer(timedelta(seconds=1))
     return "fired"
+
+
+@entity_trigger
+@dataclass
+class BenchCounter:
+    """Counts."""
+
+    value: int = 0
+
+    def add(self, amount: int) -> None:
+        """Add to it."""
+        self.value += amount
