@@ -361,7 +361,7 @@ class Committer:
         await hub.delete(gone.values())
         step.hot.unconfirmed = ()
         if step.is_of_entity:
-            await self.batches.forget_state(step.hot, step.writing.blobs)
+            await self.batches.forget_before(step.hot)
         if commit.status.runtime_status.is_terminal:
             await hub.drop_messages(instance_id, but_starts_of_others=True)
             kept = {message.id for message in hub.inbox.of(instance_id)}

@@ -108,12 +108,14 @@ class EntityBatches:
             now=hub.clock.now(),
             keep=not is_sure,
         )
+        blob = None
         if is_outbox_large(row):
             text = str(row[OUTBOX])
             blob = await hub.histories.put_blob(commit.instance_id, OUTBOX, text)
             row |= {OUTBOX: "", OUTBOX_BLOB: blob}
         writing.more = row
         await writing.append(hub, hot, commit.events, is_left_open=is_left_open(commit))
+        memory.note_blobs(writing.blobs, blob)
 
     def _taken(self, commit: Commit) -> list[Taken]:
         inbox = self._hub.inbox
@@ -157,12 +159,12 @@ class EntityBatches:
             await hub.queues.put(unsent.envelope, invisible_s=invisible_s)
         memory.unsent = ()
 
-    async def forget_state(self, hot: HotInstance, blobs: Sequence[str]) -> None:
-        """Delete the blobs of the state before, once nothing names them any more."""
+    async def forget_before(self, hot: HotInstance) -> None:
+        """Delete the blobs of the batch before, once nothing names them any more."""
         memory = hot.entity
         assert memory is not None
-        before, memory.state_blobs = memory.state_blobs, tuple(blobs)
-        for blob in before:
+        stale, memory.stale_blobs = memory.stale_blobs, ()
+        for blob in stale:
             await self._hub.blobs.delete(blob)
 
 

@@ -73,7 +73,9 @@ class EntityMemory:
         unsent: What it sends that may not have been put.
         consumed_columns: How many columns of the fence list what was consumed.
         has_outbox: The fence has an outbox.
+        outbox_blob: Where a large outbox lies, which the fence names until the next batch.
         state_blobs: Where a large state lies.
+        stale_blobs: Where what was stored before lies; the status row may name it yet.
     """
 
     recent: RecentMessages = field(default_factory=RecentMessages)
@@ -81,7 +83,15 @@ class EntityMemory:
     unsent: tuple[Unsent, ...] = ()
     consumed_columns: int = 0
     has_outbox: bool = False
+    outbox_blob: str | None = None
     state_blobs: tuple[str, ...] = ()
+    stale_blobs: tuple[str, ...] = ()
+
+    def note_blobs(self, state_blobs: Sequence[str], outbox_blob: str | None) -> None:
+        """Note where large values of a batch lie; what the batch before named is stale."""
+        outbox = () if self.outbox_blob is None else (self.outbox_blob,)
+        self.stale_blobs = (*self.stale_blobs, *self.state_blobs, *outbox)
+        self.state_blobs, self.outbox_blob = tuple(state_blobs), outbox_blob
 
     def has_consumed(self, names: Collection[str], now: datetime) -> bool:
         """Tell whether a message that goes by one of these names has been consumed."""
@@ -149,6 +159,7 @@ def read_memory(
         unsent=_read_outbox(outbox),
         consumed_columns=count,
         has_outbox=bool(text_of(row, OUTBOX) or text_of(row, OUTBOX_BLOB)),
+        outbox_blob=text_of(row, OUTBOX_BLOB) or None,
         state_blobs=tuple(blobs),
     )
 
