@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -69,12 +70,34 @@ async def fan_out_many(context: OrchestrationContext) -> int:
     return sum(await context.task_all([context.call_activity("Double", n) for n in range(1, 121)]))
 
 
+async def entity_call_big(context: OrchestrationContext) -> int:
+    """Have an entity answer with much text."""
+    return len(await context.call_entity(EntityId("Counter", context.instance_id), "big", 70_000))
+
+
 def counter(context: EntityContext) -> None:
-    """Count, signal another counter, or start an orchestration."""
+    """Count, hold much text, fail, signal counters, or start an orchestration."""
+    match context.operation_name:
+        case "setbig":
+            context.set_state("x" * context.get_input(int))
+        case "big":
+            context.set_result("y" * context.get_input(int))
+        case "fail":
+            raise ValueError("entity says no")
+        case "later":
+            context.signal_entity(context.entity_id, "add", 7, at=timedelta(seconds=2))
+        case _:
+            _count(context)
+
+
+def _count(context: EntityContext) -> None:
     value = context.get_state(int, expected_type=int)
     match context.operation_name:
+        case "get":
+            context.set_result(value)
         case "add":
             context.set_state(value + context.get_input(int))
+            context.set_result(value + context.get_input(int))
         case "forward":
             context.set_state(value + 1)
             context.signal_entity(EntityId("counter", context.get_input(str)), "add", 100)
@@ -91,6 +114,7 @@ def index() -> FunctionIndex:
         "Large": large,
         "LargeEvent": large_event,
         "FanOutMany": fan_out_many,
+        "EntityCallBig": entity_call_big,
     }
     activities = {**ACTIVITIES, "Len": length, "MakeBig": make_big}
     return FunctionIndex(

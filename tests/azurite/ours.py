@@ -46,3 +46,6 @@ OUR_EVENTS: Final = frozenset({"GenericEvent"})
 
 OUR_RESOURCES: Final = ("Partitions", "-deadletters")
 """How the names of tables and containers end that the recorded hubs lack."""
+
+OUR_BLOBS: Final = ("/history-sentinel-",)
+"""What the names of blobs hold that lie where a column of ours is too small."""

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.azurite
 
 LEFT_OUT: Final = {
-    "entity-": "the tests of recorded entities run them",
+    "entity-": "`test_written_entities` runs them",
     "http": "the built-in HTTP call is not there yet",
     "restart": "restarting is not there yet",
     "rewind": "rewinding is not there yet",
@@ -56,7 +56,7 @@ LEFT_OUT: Final = {
     "fire-and-forget": "there is no such call here: a child that nobody waits for is a child",
     "terminate-pending": "recorded as ignored; ours ends the instance, as newer versions do",
 }
-"""Scenarios that are not run, by how their names begin, and why."""
+"""Scenarios that are not run here, by how their names begin, and why."""
 
 ACTIVITY_MESSAGES: Final = frozenset({"TaskScheduled", "TaskCompleted", "TaskFailed"})
 OTHER_MESSAGES: Final = {
