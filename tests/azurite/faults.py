@@ -130,15 +130,25 @@ class HiddenMessages:
 
     async def show(self, clients: StorageClients) -> None:
         """Let the time pass for which they are hidden."""
-        for (queue, message_id), receipt in list(self._receipts.items()):
+        for place, receipt in list(self._receipts.items()):
+            queue, message_id = place
             try:
                 updated = await clients.queue(queue).update_message(
                     message_id, receipt, visibility_timeout=0
                 )
             except HttpResponseError:  # somebody else has taken, renewed or deleted it
-                self._receipts.pop((queue, message_id), None)
+                self._replace(place, receipt, None)
             else:
-                self._receipts[queue, message_id] = updated.pop_receipt or ""
+                self._replace(place, receipt, updated.pop_receipt)
+
+    def _replace(self, place: tuple[str, str], known: str, newer: str | None) -> None:
+        """Note another receipt, or that there is none, unless a line has noted one meanwhile."""
+        if self._receipts.get(place) != known:
+            return
+        if newer is None:
+            del self._receipts[place]
+        else:
+            self._receipts[place] = newer
 
 
 class Line:
@@ -168,6 +178,7 @@ class Line:
         self._fault = fault
         self._number = number
         self._is_buried = asyncio.Event()
+        self._on_the_way: set[asyncio.Future[Any]] = set()
 
     @property
     def retry(self) -> RetrySettings:
@@ -178,6 +189,10 @@ class Line:
     def bury(self) -> None:
         """Let what the dead process still waits for end."""
         self._is_buried.set()
+
+    async def arrived(self) -> None:
+        """Wait until what was on its way when the process died has taken effect."""
+        await asyncio.gather(*self._on_the_way, return_exceptions=True)
 
     async def carry(self, operation: str, call: Call) -> Any:
         """Carry a request to the storage, or fail."""
@@ -199,6 +214,13 @@ class Line:
         return await call.send_to(self._server.url_of(fault))
 
     async def _take_effect(self, operation: str, call: Call) -> tuple[Any, bool]:
+        """Send a request; what it did is noted even where nobody waits for the answer any more."""
+        sending = asyncio.ensure_future(self._send(operation, call))
+        self._on_the_way.add(sending)
+        sending.add_done_callback(self._on_the_way.discard)
+        return await asyncio.shield(sending)
+
+    async def _send(self, operation: str, call: Call) -> tuple[Any, bool]:
         response = await call.send()
         body = b""
         if operation in {"PutMessage", _LOOK}:

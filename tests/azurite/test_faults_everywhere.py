@@ -373,6 +373,7 @@ class _Host:
         self.line.has_died.set()
         self.line.bury()
         await self._end()
+        await self.line.arrived()
         await self.backend.aborted()
 
     async def _end(self) -> None:
@@ -490,6 +491,7 @@ class Case:
             assert client is not None
             client.abort()
             self.line.bury()
+            await self.line.arrived()
             await client.aborted()
             await self._connect(self._quiet)
             self._is_up.set()
