@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from func_host.durable.backends import rules
 from func_host.durable.backends.azure_storage.messages import Party
-from func_host.durable.history import ExecutionStarted, OrchestratorStarted
+from func_host.durable.engine.entities import messages
+from func_host.durable.engine.entities.messages import is_entity
+from func_host.durable.history import EventRaised, ExecutionStarted, OrchestratorStarted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
     from func_host.durable.backends.azure_storage.tickets import Ticket
 
 _PUTS_AT_ONCE: Final = 16
+_NAMESPACE: Final = uuid.UUID("5f0a4c1e-9d3b-4a57-8a52-6c6f5e0d9b27")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,10 +99,10 @@ class Outbox:
             made |= {one.instance_id for one in some if isinstance(one.event, ExecutionStarted)}
         return sent
 
-    async def insert_children(self, messages: Sequence[OutgoingMessage]) -> None:
+    async def insert_children(self, outbox: Sequence[OutgoingMessage]) -> None:
         """Make the status rows of new children that this process serves, of each once."""
         starts: dict[str, OutgoingMessage] = {}
-        for one in messages:
+        for one in outbox:
             if isinstance(one.event, ExecutionStarted):
                 starts.setdefault(one.instance_id, one)
         await asyncio.gather(*map(self._insert_child, starts.values()))
@@ -112,6 +116,7 @@ class Outbox:
             message.execution_id,
             sender=sender,
             episode=episode,
+            activity_id=_repeatable_id(message),
         )
         ticket, is_served = await hub.put(envelope, message.visible_at)
         return Sent(message, ticket, is_served)
@@ -147,3 +152,21 @@ class Outbox:
             await self._hub.queues.hide(
                 sent.ticket, invisible_s=self._hub.delay_s(message.visible_at)
             )
+
+
+def _repeatable_id(message: OutgoingMessage) -> str | None:
+    """Give the id of what a step sends to an entity: the same where the step is done again.
+
+    A host that dies between putting it and writing the row leaves a copy, and nothing else tells
+    the two of an operation for later apart from two operations.
+    """
+    event = message.event
+    if not isinstance(event, EventRaised) or not messages.is_request(event):
+        return None
+    if not is_entity(message.instance_id):
+        return None
+    try:
+        request = messages.read_request(event)
+    except ValueError:  # whoever gets it says so
+        return None
+    return uuid.uuid5(_NAMESPACE, f"{message.instance_id}\n{request.id}").hex
