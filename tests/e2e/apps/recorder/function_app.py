@@ -5,7 +5,7 @@ Every fourth note of a sender is sent for later: those are due in another order 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -28,11 +28,12 @@ DELAYS_S = (1.5, 0.5, 2.0, 1.0)
 
 @dataclass
 class Plan:
-    """So many notes of one sender to one recorder."""
+    """So many notes of one sender to one recorder; an execution sends so many of them."""
 
     sender: str
     recorder: str
     count: int
+    each: int = 15
     begin: int = 0
 
 
@@ -87,9 +88,9 @@ def rest(number: int) -> int:
 
 @orchestration_trigger
 async def send_notes(context: OrchestrationContext) -> None:
-    """Send notes, three with each step, and fifteen with each execution."""
+    """Send notes, three with each step."""
     plan = Plan(**context.get_input())
-    end = min(plan.begin + 15, plan.count)
+    end = min(plan.begin + plan.each, plan.count)
     for number in range(plan.begin, end):
         due = due_of(number, context.current_utc_datetime)
         recorder = EntityId("Recorder", plan.recorder)
@@ -97,7 +98,7 @@ async def send_notes(context: OrchestrationContext) -> None:
         if number % 3 == 2:
             await context.call_activity(rest, number)
     if end < plan.count:
-        context.continue_as_new(Plan(plan.sender, plan.recorder, plan.count, end))
+        context.continue_as_new(replace(plan, begin=end))
 
 
 @route("notes/{recorder}", methods=["POST"])
