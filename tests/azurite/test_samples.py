@@ -8,6 +8,7 @@ import pytest
 
 from tests.azurite.hosts import on_azurite
 from tests.samples.conftest import samples_folder, witness
+from tests.samples.test_entity_samples import *  # noqa: F403 -- likewise
 from tests.samples.test_samples import *  # noqa: F403 -- all of them, those to come as well
 
 if TYPE_CHECKING:
