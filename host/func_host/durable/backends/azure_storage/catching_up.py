@@ -40,7 +40,8 @@ class StatusWriter:
                     {
                         one
                         for one, hot in hub.known.dirty()
-                        if hot.record.runtime_status is not hot.row.runtime_status
+                        if hot.is_misleading
+                        or hot.record.runtime_status is not hot.row.runtime_status
                     }
                 )
 

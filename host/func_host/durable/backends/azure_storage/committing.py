@@ -10,8 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-import msgspec
-
 from func_host.durable.backend import MessageId, StaleCommitError
 from func_host.durable.backends import rules
 from func_host.durable.backends.azure_storage import entity_batches
@@ -108,6 +106,7 @@ class Committer:
             await self._check_still_ours(step, sent)
             await self._settle(step, claim, new_claim)
         except STORAGE_ERRORS:
+            hub.has_unwritten.set()  # the step is stored: whoever reads the status must see it
             await self._outbox.deliver(sent)  # what is sent is stored, whatever else is not
             raise
         await self._outbox.deliver(sent)
@@ -283,10 +282,7 @@ class Committer:
         is_waiting = not hot.inline
         is_urgent = (
             hot.is_ended
-            or hot.record.execution_id != before.execution_id
-            or hot.record.custom_status != before.custom_status
-            or hot.record.parked != before.parked
-            or hot.record.output != before.output
+            or hot.is_misleading
             or (is_waiting and hot.record.runtime_status is not before.runtime_status)
         )
         if is_urgent:
@@ -295,10 +291,6 @@ class Committer:
                 or hot.record.created_time != before.created_time
             )
             start = commit.started if begins else None
-            if start is not None and step.is_of_entity and step.writing.blobs:
-                # One blob for both, as by the provider.
-                url = self._hub.blobs.url(step.writing.blobs[0])
-                start = msgspec.structs.replace(start, input=url)
             await self._hub.write_status(commit.instance_id, hot, start=start)
         elif hot.record.runtime_status is not before.runtime_status:
             self._hub.has_unwritten.set()

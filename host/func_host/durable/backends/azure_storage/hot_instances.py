@@ -116,6 +116,17 @@ class HotInstance:
         return self.record != self.row
 
     @property
+    def is_misleading(self) -> bool:
+        """Tell whether the table says more of it than that it goes on, and what is not so."""
+        record, row = self.record, self.row
+        return (record.execution_id, record.custom_status, record.parked, record.output) != (
+            row.execution_id,
+            row.custom_status,
+            row.parked,
+            row.output,
+        )
+
+    @property
     def is_unanswered(self) -> bool:
         """Tell whether the stored history ends within an episode: steps are to be asked for."""
         events = self.withheld or self.stored

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+import msgspec
+
 from func_bindings.durable.status import OrchestrationRuntimeStatus
 from func_host.durable.backend import StaleCommitError, StatusChange
 from func_host.durable.backends import rules
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from func_host.durable.backends.azure_storage.keeping import TicketKeeper
     from func_host.durable.backends.azure_storage.ownership import Ownership
     from func_host.durable.backends.azure_storage.queues import MessageQueues
+    from func_host.durable.backends.azure_storage.table_rows import Row
     from func_host.durable.backends.azure_storage.tickets import Ticket
     from func_host.durable.backends.dispatch import Dispatcher
     from func_host.durable.history import MessageEvent
@@ -351,8 +354,33 @@ class Hub:
         record, before = hot.record, hot.row
         if start is None and record.execution_id != before.execution_id:
             start = hot.start
+        for _ in range(_MERGE_TRIES):
+            self.check_owned(instance_id)
+            etag = await self.instances.merge(self._status_row(hot, record, start), hot.row_etag)
+            if etag is not None:
+                hot.row_etag, hot.row = etag, record
+                return
+            stored = await self.instances.get(instance_id, fetch_input=False)
+            ours = {before.execution_id, record.execution_id}
+            if is_entity(instance_id):
+                # The history is there, and is what it is: the row is of a batch before, where the
+                # answer to its writing was lost, or its empty predecessor has been purged.
+                start, hot.row_etag = start or hot.start, None if stored is None else stored.etag
+                continue
+            if stored is None or stored.record.execution_id not in ours:
+                self.known.drop(instance_id)  # purged or replaced: the row says something newer
+                return
+            hot.row_etag = stored.etag
+
+    def _status_row(
+        self, hot: HotInstance, record: InstanceRecord, start: ExecutionStarted | None
+    ) -> Row:
+        before = hot.row
+        if start is not None and hot.entity is not None and hot.entity.state_blobs:
+            # One blob for both tables, as by the provider.
+            start = msgspec.structs.replace(start, input=self.blobs.url(hot.entity.state_blobs[0]))
         row = checkpoint_row(
-            instance_id,
+            record.instance_id,
             record.execution_id,
             StatusChange(
                 runtime_status=record.runtime_status,
@@ -368,23 +396,7 @@ class Hub:
         )
         if start is not None and start.input is None and before.input is not None:
             row["Input"] = NO_INPUT
-        for _ in range(_MERGE_TRIES):
-            self.check_owned(instance_id)
-            etag = await self.instances.merge(row, hot.row_etag)
-            if etag is not None:
-                hot.row_etag, hot.row = etag, record
-                return
-            stored = await self.instances.get(instance_id, fetch_input=False)
-            ours = {before.execution_id, record.execution_id}
-            if is_entity(instance_id):
-                # The history is there, and is what it is: the row is of a batch before, where the
-                # answer to its writing was lost, or its empty predecessor has been purged.
-                start, hot.row_etag = start or hot.start, None if stored is None else stored.etag
-                continue
-            if stored is None or stored.record.execution_id not in ours:
-                self.known.drop(instance_id)  # purged or replaced: the row says something newer
-                return
-            hot.row_etag = stored.etag
+        return row
 
     # Messages
 

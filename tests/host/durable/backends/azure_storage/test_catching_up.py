@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
+from azure.core.exceptions import ServiceRequestError
 
-from func_host.durable.backend import Release
+from func_host.durable.backend import Release, StatusChange
 from func_host.durable.backends.azure_storage.catching_up import LongActivities, StatusWriter
 from func_host.durable.backends.azure_storage.partitions import partition_of
 from tests.host.durable.backends.azure_storage.hub_world import (
     BEGIN,
     FINISH,
     PARTITIONS,
+    START,
     HubWorld,
+    Status,
     asks,
     result,
     step,
@@ -50,6 +54,27 @@ async def test_a_status_that_could_not_be_written_is_written_later(world: HubWor
     await world.settle(1)
 
     assert world.rows.status("one") == "Running"
+    world.hub.stop()
+    await writing
+
+
+async def test_what_a_step_has_not_got_written_is_written_though_it_goes_on(
+    world: HubWorld,
+) -> None:
+    """The history has it, so whoever reads the status must see it, too."""
+    writing = asyncio.ensure_future(StatusWriter(world.hub).run())
+    fence = await world.begin()
+    await world.settle(2)
+    world.line.fails = ["merge row"]
+    change = StatusChange(
+        runtime_status=Status.Running, last_updated_time=START, custom_status='"on the way"'
+    )
+    with pytest.raises(ServiceRequestError):
+        await world.commit(replace(step((BEGIN, FINISH), fence=fence), status=change))
+    assert world.rows.rows["one"][0].get("CustomStatus") != '"on the way"'
+    await world.settle(2)
+
+    assert world.rows.rows["one"][0]["CustomStatus"] == '"on the way"'
     world.hub.stop()
     await writing
 
