@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from tests.e2e.chance import Chance
     from tests.e2e.host_process import HostProcess
 
+_SILENT_STORAGE = "Azure Storage does not answer"
+"""What a host says that ends, because an emulator answers nobody for a while."""
+
 _PAUSE_S = 0.05
 """Nobody asks more often while no host answers: that would keep it from starting."""
 
@@ -116,4 +119,16 @@ def kill_again_and_again(
             host.kill()
         host.start(wait=len(clients.hosts) == 1)
     for host in clients.hosts:
-        host.wait_until_ready()
+        wait_until(partial(_is_up, host), "the host answers", clients.timeout_s)
+
+
+def _is_up(host: HostProcess) -> bool:
+    """Tell whether a host answers; start it again where its storage gave no answer to it."""
+    if not host.is_running:
+        printed = host.printed()
+        assert _SILENT_STORAGE in printed, f"the host has ended:\n{printed}"
+        host.start(wait=False)
+    try:
+        return host.client.get("/admin/host/ping").status_code == 200
+    except httpx.TransportError:
+        return False
