@@ -264,10 +264,7 @@ class Arrivals:
             await self._wait_for_row(received, created=None)
             return
         if hot.record.execution_id != execution_id:
-            if is_from_instance:
-                await self._hand_out(start, received, envelope, start.scheduled_start_time)
-            else:
-                await self._wait_for_row(received, created=hot.record.created_time)
+            await self._receive_start_of_other_run(hot, start, received, envelope)
             return
         await hub.with_history(instance_id, hot)
         is_ended_child = hot.is_ended and is_from_instance  # its parent may not know of the end
@@ -275,6 +272,16 @@ class Arrivals:
             await self._came_again(instance_id, hot, received, envelope)
         else:
             await self._hand_out(start, received, envelope, start.scheduled_start_time)
+
+    async def _receive_start_of_other_run(
+        self, hot: HotInstance, start: ExecutionStarted, received: Received, envelope: Envelope
+    ) -> None:
+        if envelope.sender.instance_id:
+            await self._hand_out(start, received, envelope, start.scheduled_start_time)
+        elif start.orchestration_instance.execution_id == hot.began_as:
+            await self._hub.queues.delete(received.ticket)  # a copy: another run has followed it
+        else:
+            await self._wait_for_row(received, created=hot.record.created_time)
 
     async def _wait_for_row(self, received: Received, *, created: datetime | None) -> None:
         """Put a start off whose status row is not there yet; drop it where it never will be."""

@@ -52,6 +52,7 @@ class HotInstance:
         seen: When this was last known to be true, on the monotonic clock.
         entity: What is known beside that of an entity whose history is known.
         is_own: Every row that lies in its history was written by this process, for this run.
+        began_as: The run that it was in when this was made; it is over where it is in another.
     """
 
     record: InstanceRecord
@@ -71,10 +72,12 @@ class HotInstance:
     tells_consumed: bool = False
     entity: EntityMemory | None = None
     is_own: bool = field(init=False)
+    began_as: str = field(init=False)
 
     def __post_init__(self) -> None:
-        """Note whether nothing was stored when it was made: then its history needs no reading."""
+        """Note what it was when it was made; where nothing was stored it needs no reading."""
         self.is_own = self.is_loaded
+        self.began_as = self.record.execution_id
 
     @property
     def inline(self) -> set[int]:

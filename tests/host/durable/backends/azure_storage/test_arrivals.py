@@ -443,6 +443,20 @@ async def test_a_copy_of_a_message_that_was_consumed_is_deleted(world: HubWorld)
     assert not world.queues.kinds()
 
 
+async def test_a_copy_of_the_start_of_a_run_that_another_has_followed_is_deleted(
+    world: HubWorld,
+) -> None:
+    """It need not wait for its row: that has been there."""
+    fence = await world.begin()
+    second = start_of("one", "second", world.clock.now())
+    await world.commit(step((BEGIN, second, FINISH), fence=fence, started=second))
+    world.send(start_of("one", "first"))
+    await world.take()
+
+    assert not world.queues.kinds()
+    assert not world.hub.inbox.of("one")
+
+
 async def test_an_end_whose_status_was_not_written_is_settled(world: HubWorld) -> None:
     """Its row says it in the end, and its claim goes."""
     fence = await world.begin(activities=1)
